@@ -1,0 +1,162 @@
+"""Data that stays on the device: the source of batches for sets that fit into its memory."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from thresher.data.views import chances, check_parts, check_views, numbered, weak
+from thresher.errors import UsageError
+
+Shown = dict[tuple[str, int], Tensor]
+"""A batch's inputs by (view name, count)."""
+
+_CHUNK = 65_536
+
+
+def image_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel; the deviation of a constant one is 1.
+
+    Args:
+        images: uint8 ``[N, C, H, W]``.
+
+    Returns:
+        Two float64 ``[C]``, in units of 0..255. Exact: both come from a histogram of the 256 values.
+
+    Example:
+        >>> mean, std = image_moments(torch.tensor([[[[0, 10]]], [[[20, 10]]]], dtype=torch.uint8))
+        >>> mean.item(), round(std.item(), 3)
+        (10.0, 7.071)
+    """
+    channels = range(images.shape[1])
+    counts = torch.stack([torch.bincount(images[:, c].flatten(), minlength=256) for c in channels]).double()
+    share = counts / counts.sum(1, keepdim=True)
+    values = torch.arange(256, dtype=torch.float64, device=images.device)
+    mean = share @ values
+    std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
+    return mean, torch.where((counts > 0).sum(1) > 1, std, 1.0)
+
+
+def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every feature; the deviation of a constant one is 1.
+
+    Args:
+        features: float32 ``[N, D]``.
+
+    Returns:
+        Two float64 ``[D]``.
+
+    Example:
+        >>> mean, std = feature_moments(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+        >>> mean.tolist(), std.tolist()
+        ([2.0, 5.0], [1.0, 1.0])
+    """
+    parts = torch.split(features, _CHUNK)  # sums in float64, without a second copy of the data in it
+    mean = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0) / len(features)
+    squares = torch.stack([((part - mean) ** 2).sum(0) for part in parts]).sum(0)
+    constant = features.amin(0) == features.amax(0)  # compared, because rounding leaves its variance just above 0
+    return mean, torch.where(constant, 1.0, (squares / len(features)).sqrt())
+
+
+class Resident:
+    """Inputs kept on the device, shown as normalised float32 views.
+
+    Images stay uint8 and are turned into numbers batch by batch; features are normalised once.
+
+    Args:
+        inputs: images uint8 ``[N, C, H, W]``, or features float32 ``[N, D]``.
+        augment: parts of the weak view, of ``("crop", "flip")``; without any, `weak` is `plain`.
+        device: where the data lives and the views are made.
+        normalise_by: inputs whose mean and standard deviation per channel or feature bring the views to 0 and 1,
+            as a rule the training inputs; default `inputs`.
+        channels_last: give images in that memory format.
+
+    Raises:
+        UsageError: an unknown part in `augment`, or parts for features.
+
+    Example:
+        >>> images = torch.arange(32, dtype=torch.uint8).reshape(8, 1, 2, 2)
+        >>> source = Resident(images, device=torch.device("cpu"))
+        >>> shown = source.fetch(torch.tensor([0, 7]), ("weak", "plain"), seed=0)
+        >>> list(shown), shown["weak", 0].dtype, shown["weak", 0].shape
+        ([('weak', 0), ('plain', 0)], torch.float32, torch.Size([2, 1, 2, 2]))
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        *,
+        augment: tuple[str, ...] = (),
+        device: torch.device,
+        normalise_by: Tensor | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        check_parts(augment)
+        self._images = inputs.ndim == 4
+        if augment and not self._images:
+            raise UsageError(f"augmentation {', '.join(augment)} is for images, and these are features: leave it empty")
+        self.augment, self.device = augment, device
+        self._format = torch.channels_last if channels_last and self._images else torch.contiguous_format
+        reference = inputs if normalise_by is None else normalise_by
+        if self._images:
+            mean, std = image_moments(reference)
+            self._scale = (1 / std).float()[:, None, None].to(device)
+            self._shift = (-mean / std).float()[:, None, None].to(device)
+            self._inputs = inputs.to(device)
+        else:
+            mean, std = feature_moments(reference)
+            self._inputs = torch.cat([((part - mean) / std).float() for part in torch.split(inputs, _CHUNK)]).to(device)
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self._inputs)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample as the network sees it: ``(C, H, W)`` or ``(D,)``."""
+        return tuple(self._inputs.shape[1:])
+
+    def open(self, batches: Sequence[Tensor], views: Sequence[str], seed: int) -> Iterator[Shown]:
+        """Show batches, one after the other.
+
+        Args:
+            batches: row numbers of each batch, int64 ``[B]`` on the CPU.
+            views: names of views; a name that comes twice gives two different views of it.
+            seed: of the pass; a row's views depend on nothing else.
+
+        Returns:
+            An iterator over dicts from (view, count) to float32 ``[B, ...]`` on the device. Views without anything
+            random share one tensor, so do not write into it.
+
+        Raises:
+            UsageError: an unknown view, at once.
+        """
+        check_views(views)
+        return self._shows(batches, numbered(views), seed)
+
+    def fetch(self, rows: Tensor, views: Sequence[str], seed: int) -> Shown:
+        """Show one batch; see `open`."""
+        return next(self.open([rows], views, seed))
+
+    def _shows(self, batches: Sequence[Tensor], keys: list[tuple[str, int]], seed: int) -> Iterator[Shown]:
+        if not batches:
+            return
+        # All rows go to the device, and all chances are drawn, once per pass: a batch then only takes its slice.
+        order = torch.cat(list(batches)).to(self.device)
+        sizes = [len(rows) for rows in batches]
+        varied = [key for key in keys if key[0] == "weak" and self.augment]
+        drawn = [torch.split(chances(seed, order, key, self.augment), sizes, 1) for key in varied]
+        for number, rows in enumerate(torch.split(order, sizes)):
+            own = {key: chance[number] for key, chance in zip(varied, drawn, strict=True)}
+            yield self._show(rows, keys, own)
+
+    def _show(self, rows: Tensor, keys: list[tuple[str, int]], own: dict[tuple[str, int], Tensor]) -> Shown:
+        inputs = self._inputs.index_select(0, rows)
+        plain = self._ready(inputs) if len(own) < len(keys) else inputs
+        return {key: self._ready(weak(inputs, own[key], self.augment)) if key in own else plain for key in keys}
+
+    def _ready(self, inputs: Tensor) -> Tensor:
+        """Normalise images. Two plain operations: fused ones round differently from one position to the next."""
+        if not self._images:
+            return inputs
+        return inputs.contiguous(memory_format=self._format).to(torch.float32).mul_(self._scale).add_(self._shift)

@@ -1,0 +1,83 @@
+"""What a data set is to the rest of Thresher: rows of inputs with given labels, and what is known about them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The rows of one set.
+
+    Attributes:
+        inputs: images as uint8 ``[N, C, H, W]``, or features as float32 ``[N, D]``.
+        labels: the given labels, int64 ``[N]``, values 0..K-1.
+        keys: one unique string per row (a path or an id), object array ``[N]``.
+        clean: the true labels where they are known, int64 ``[N]``; used for figures only, never for training.
+        groups: rows of one group never straddle a split, object array ``[N]``, or None.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    keys: np.ndarray
+    clean: Tensor | None = None
+    groups: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> "Samples":
+        """The given rows (integer array), in that order."""
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        return Samples(
+            inputs=self.inputs[index],
+            labels=self.labels[index],
+            keys=self.keys[rows],
+            clean=None if self.clean is None else self.clean[index],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: training rows, an optional clean test set, and the names of its classes.
+
+    Attributes:
+        name: what the user typed, or a short name for arrays; used in run names.
+        train: every row that has a given label; the validation split is taken from these later.
+        test: rows with correct labels, for figures, or None.
+        classes: class names; label ``k`` means ``classes[k]``.
+        confusions: the class map of asymmetric noise where the field has one, for example ``{7: 1}``.
+        augment: the parts of the weak view, of ``("crop", "flip")``; empty where a weak view would do harm.
+    """
+
+    name: str
+    train: Samples
+    test: Samples | None
+    classes: tuple[str, ...]
+    confusions: dict[int, int] = field(default_factory=dict)
+    augment: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the inputs are images (uint8, four dimensions) rather than features."""
+        return self.train.inputs.ndim == 4
+
+    def with_labels(self, labels: Tensor, clean: Tensor | None = None) -> "Data":
+        """The same data with other given labels (int64 ``[N]``), for instance after noise was put in."""
+        return replace(self, train=replace(self.train, labels=labels, clean=clean))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 over inputs, given labels, keys and class names: equal data has an equal fingerprint."""
+        digest = hashlib.sha256()
+        for part in (self.train.inputs, self.train.labels):
+            digest.update(str(tuple(part.shape)).encode())
+            digest.update(part.contiguous().numpy().data)
+        digest.update("\0".join(self.train.keys).encode())
+        digest.update("\0".join(self.classes).encode())
+        return digest.hexdigest()

@@ -1,0 +1,385 @@
+"""Checkpoints: the whole live state of a run on disk, complete or not there at all, and nothing in them can run code.
+
+A checkpoint is a folder: `weights.safetensors` (networks, modules, averages), `state.safetensors` (optimisers, values,
+scans), one `.npy` per table (written without a copy in memory), `state.json` (everything that is not a tensor, and the
+checksum of every file), and `rank<r>.safetensors` for what the ranks of a run hold apart.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from thresher.errors import ThresherError
+
+if TYPE_CHECKING:
+    from thresher.engine.run import Run
+
+FORMAT = 1
+
+
+class Interrupted(ThresherError):
+    """The run was asked to stop, and saved where it stands."""
+
+
+def flatten(tree: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
+    """Move the tensors of a nested structure into `tensors`, by path; what stays is JSON.
+
+    Example:
+        >>> found: dict[str, Tensor] = {}
+        >>> flatten({"step": 3, "buffer": torch.ones(1)}, found), list(found)
+        ({'dict': [['step', 3], ['buffer', {'tensor': '/1'}]]}, ['/1'])
+    """
+    if isinstance(tree, Tensor):
+        tensors[path] = tree.detach().contiguous()
+        return {"tensor": path}
+    if isinstance(tree, dict):
+        return {"dict": [[key, flatten(value, tensors, f"{path}/{k}")] for k, (key, value) in enumerate(tree.items())]}
+    if isinstance(tree, list | tuple):
+        kind = "tuple" if isinstance(tree, tuple) else "list"
+        return {kind: [flatten(value, tensors, f"{path}/{k}") for k, value in enumerate(tree)]}
+    return tree
+
+
+def unflatten(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    """The inverse of `flatten`."""
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, value),) = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: unflatten(item, tensors) for key, item in value}
+    items = [unflatten(item, tensors) for item in value]
+    return tuple(items) if kind == "tuple" else items
+
+
+@contextlib.contextmanager
+def plain_disk_errors(where: Path) -> Iterator[None]:
+    """Say in one sentence when the disk is full or not writable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ThresherError(f"no space is left on the device of {where}: free some and resume") from error
+        raise ThresherError(f"{where} cannot be written ({error.strerror}): check the folder") from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """A file appears whole or not at all, also when the machine stops."""
+    with plain_disk_errors(path):
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# ---- the state of a run
+
+
+def modules_of(run: "Run") -> dict[str, nn.Module]:
+    """Every module whose weights belong to the run, by name."""
+    nets = {f"net{k}": net for k, net in enumerate(run.nets)}
+    averages = {f"average{k}": net for k, net in enumerate(run.averages)}
+    return {**nets, **averages, **{f"module.{name}": module for name, module in run.modules.items()}}
+
+
+def weights(run: "Run") -> dict[str, Tensor]:
+    """All parameters and buffers, by module and name."""
+    named = {name: module.state_dict() for name, module in modules_of(run).items()}
+    named |= {f"module.{name}": waiting["weights"] for name, waiting in run.restored.items()}
+    return {
+        f"{name}/{key}": value.detach().contiguous().clone()  # clones: safetensors refuses tied weights
+        for name, stored in named.items()
+        for key, value in stored.items()
+    }
+
+
+def load_weights(run: "Run", stored: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Put stored weights into the modules that exist, and return those of modules that the methods create later."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in stored.items():
+        name, _, rest = key.partition("/")
+        parts.setdefault(name, {})[rest] = value
+    for name, module in modules_of(run).items():
+        module.load_state_dict(parts.pop(name))
+    return {name.removeprefix("module."): part for name, part in parts.items()}
+
+
+def state(run: "Run") -> dict[str, Any]:
+    """Everything else that lives longer than a step, but for the tables."""
+    return {
+        "epoch": run.epoch,
+        "when": run.when,
+        "updates": run.updates,
+        "position": {"verb": run.position.verb - 1, "done": run.position.done} if run.position.open else None,
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in run.optimizers.items()}
+        | {name: waiting["optimizer"] for name, waiting in run.restored.items()},
+        "values": dict(run.values),
+        "scans": dict(run.scans),
+        "world": run.runtime.world,
+    }
+
+
+def load_state(run: "Run", stored: dict[str, Any]) -> None:
+    """Restore what `state` took."""
+    run.epoch, run.when, run.updates = stored["epoch"], stored["when"], stored["updates"]
+    position = stored["position"]
+    if position is not None and stored["world"] != run.runtime.world:
+        raise ThresherError(
+            f"this checkpoint was taken inside an epoch by {stored['world']} processes: resume with as many, not "
+            f"{run.runtime.world}"
+        )
+    run.position.resume_verb = -1 if position is None else position["verb"]
+    run.position.resume_done = 0 if position is None else position["done"]
+    for name, optimizer in run.optimizers.items():
+        optimizer.load_state_dict(stored["optimizers"][name])
+    run.values.update({name: value.to(run.device) for name, value in stored["values"].items()})
+    run.scans = {verb: _to(rows, run.device) for verb, rows in stored["scans"].items()}
+
+
+def _to(rows: Any, device: torch.device) -> Any:
+    return tuple(part.to(device) for part in rows) if isinstance(rows, tuple) else rows.to(device)
+
+
+def apart(run: "Run") -> dict[str, Tensor]:
+    """What this rank holds apart from the others: batch-norm statistics and sums inside a pass."""
+    buffers = {
+        f"{name}/{key}": value.detach().contiguous()
+        for name, module in modules_of(run).items()
+        for key, value in module.named_buffers()
+    }
+    sums = {f"sum/{name}": run.values[name] for name in run.sums} | {"loss/": run.totals}
+    before = {f"before/{name}": value for name, value in run.sums.items()}
+    return {key: value.clone() for key, value in {**buffers, **sums, **before}.items()}
+
+
+@torch.no_grad()
+def load_apart(run: "Run", stored: dict[str, Tensor]) -> None:
+    """Restore what `apart` took."""
+    modules = modules_of(run)
+    for key, value in stored.items():
+        name, _, rest = key.partition("/")
+        if name == "loss":
+            run.totals.copy_(value)
+        elif name == "sum":
+            run.values[rest] = value.to(run.device)
+        elif name == "before":
+            run.sums[rest] = value.to(run.device)
+        else:
+            dict(modules[name].named_buffers())[rest].copy_(value)
+
+
+# ---- on disk
+
+
+def write(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
+    """Write the checkpoint `folder`; every rank calls it, rank 0 gathers and renames it into place."""
+    runtime = run.runtime
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    with plain_disk_errors(folder):
+        if runtime.rank == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+            (temporary / "tables").mkdir(parents=True)
+        runtime.barrier()
+        if run.position.open:  # at an epoch's end the ranks agree
+            safetensors.torch.save_file(apart(run), temporary / f"rank{runtime.rank}.safetensors")
+        for name, table in run.tables.items():
+            rows = table.full() if runtime.world > 1 else table.rows
+            if runtime.rank == 0:
+                np.save(temporary / "tables" / f"{quote(name, safe='')}.npy", rows.cpu().numpy(), allow_pickle=False)
+        runtime.barrier()
+        if runtime.rank == 0:
+            _write_shared(run, temporary, extra)
+            if folder.exists():  # the same place was reached again after a resume from an older checkpoint
+                shutil.rmtree(folder)
+            temporary.replace(folder)
+            _sync_folder(folder.parent)
+    runtime.barrier()
+
+
+def _write_shared(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
+    safetensors.torch.save_file(weights(run), folder / "weights.safetensors")
+    tensors: dict[str, Tensor] = {}
+    tree = flatten(state(run), tensors)
+    safetensors.torch.save_file({key: value.clone() for key, value in tensors.items()}, folder / "state.safetensors")
+    sums = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        sums[str(path.relative_to(folder))] = _checksum(path)
+    write_atomically(
+        folder / "state.json", json.dumps({"format": FORMAT, "state": tree, "extra": extra, "files": sums}).encode()
+    )
+
+
+def _checksum(path: Path) -> int:
+    total = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            total = zlib.crc32(block, total)
+    return total
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """The `state.json` of a checkpoint whose files are all there and whole.
+
+    Raises:
+        ThresherError: it is damaged.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        damaged = [name for name, total in found["files"].items() if _checksum(folder / name) != total]
+    except (OSError, ValueError, KeyError) as error:
+        raise ThresherError(f"the checkpoint {folder} is damaged ({error}): delete it to use the one before") from error
+    if damaged:
+        raise ThresherError(f"the checkpoint {folder} is damaged ({damaged[0]}): delete it to use the one before")
+    if found["format"] != FORMAT:
+        raise ThresherError(f"the checkpoint {folder} has format {found['format']}: this version reads {FORMAT}")
+    return found
+
+
+def read(run: "Run", folder: Path) -> dict[str, Any]:
+    """Restore a run from a checkpoint and return the extra record that was stored with it."""
+    found = read_json(folder)
+    load_tables(run, folder)
+    later = load_weights(run, read_weights(folder))
+    tree = unflatten(found["state"], safetensors.torch.load_file(folder / "state.safetensors"))
+    load_state(run, tree)
+    run.restored = {name: {"weights": part, "optimizer": tree["optimizers"][name]} for name, part in later.items()}
+    mine = folder / f"rank{run.runtime.rank}.safetensors"
+    if mine.exists() and tree["world"] == run.runtime.world:
+        load_apart(run, safetensors.torch.load_file(mine))
+    extra: dict[str, Any] = found["extra"]
+    return extra
+
+
+def load_tables(run: "Run", folder: Path) -> None:
+    """Give a run the tables of a checkpoint; each takes shape and dtype from its file."""
+    for path in sorted((folder / "tables").glob("*.npy")):
+        name = unquote(path.stem)
+        rows = torch.from_numpy(np.load(path, allow_pickle=False))
+        table = run.wrap(name, rows[run.runtime.rank :: run.runtime.world].clone().to(run.device))
+        run.tables[name] = table
+    run.labels = run.tables["labels"]
+
+
+class Checkpoints:
+    """The checkpoints of one run folder: when to take one, which to keep, which to resume from.
+
+    Args:
+        folder: of the run; checkpoints go into its folder `checkpoints`.
+        keep: how many of the newest to keep beside the selected one.
+        minutes: time between checkpoints inside an epoch.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2, minutes: float = 5.0) -> None:
+        self.folder = folder / "checkpoints"
+        self.best = folder / "best"
+        self.keep, self.seconds = keep, minutes * 60
+        self.stop_signal: str | None = None
+        self._last = time.monotonic()
+
+    def due(self, run: "Run") -> bool:
+        """Whether a checkpoint should be taken here, inside an epoch; all ranks agree."""
+        wanted = self.stop_signal is not None or time.monotonic() - self._last > self.seconds
+        if run.runtime.world > 1:  # agreeing costs a message, so only every 16 batches
+            return run.position.done % 16 == 0 and run.runtime.maximum(float(wanted)) > 0
+        return wanted
+
+    def save(self, run: "Run", extra: dict[str, Any], selected: bool = False) -> Path:
+        """Take a checkpoint: named by the epochs done, or ``epoch.verb.batch`` inside one."""
+        inside = run.position.open
+        name = f"{run.epoch}.{run.position.verb - 1}.{run.position.done}" if inside else str(run.epoch)
+        path = self.folder / name
+        if run.runtime.rank == 0:
+            with plain_disk_errors(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+        write(run, path, extra)
+        if run.runtime.rank == 0:
+            if selected:
+                self._point_best_at(path)
+            self._prune()
+        self._last = time.monotonic()
+        return path
+
+    def _point_best_at(self, path: Path) -> None:
+        link = self.best.with_name(".best.tmp")
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.relative_to(self.best.parent), target_is_directory=True)
+        link.replace(self.best)
+
+    def all(self) -> list[Path]:
+        """Every complete checkpoint folder, newest last."""
+        found = [p for p in self.folder.glob("*") if p.is_dir() and not p.name.startswith(".")]
+        return sorted(found, key=_place)
+
+    def _prune(self) -> None:
+        selected = self.best.resolve() if self.best.exists() else None
+        for path in self.all()[: -self.keep]:
+            if path.resolve() != selected:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def newest(self) -> tuple[Path | None, list[str]]:
+        """The newest whole checkpoint, and a sentence for each damaged one that was passed over."""
+        passed = []
+        for path in reversed(self.all()):
+            try:
+                read_json(path)
+            except ThresherError as error:
+                passed.append(f"{error}; falling back")
+            else:
+                return path, passed
+        return None, passed
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """While open, SIGTERM and Ctrl-C ask for a checkpoint at the next batch instead of ending the process."""
+        before = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError):  # only the main thread may
+                before[number] = signal.signal(number, self._hear)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: object) -> None:
+        if self.stop_signal is not None:  # asked twice: stop at once
+            raise KeyboardInterrupt
+        self.stop_signal = signal.Signals(number).name
+
+
+def _place(path: Path) -> tuple[int, ...]:
+    """Order of checkpoints in time: ``12`` (12 epochs done) comes before ``12.0.5`` (inside the next epoch)."""
+    return tuple(int(part) for part in path.name.split(".") if part.isdecimal())
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint, by module and name."""
+    return safetensors.torch.load_file(folder / "weights.safetensors")

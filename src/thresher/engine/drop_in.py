@@ -1,0 +1,335 @@
+"""Methods in training loops that are not ours: as a loss module, or around an optimiser."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from thresher.engine.combine import Combination, cross_entropy
+from thresher.engine.method import Method, filled_slots, name_of
+from thresher.engine.run import Run
+from thresher.engine.runtime import Runtime
+from thresher.engine.step import Batch, Outputs, Step
+from thresher.engine.table import Fill, Project, Table, make_rows
+from thresher.errors import ThresherError, UsageError
+
+LOSS_SLOTS = frozenset({"target", "loss", "weight", "penalty", "observe", "suspicion", "suggestion"})
+OPTIMIZER_SLOTS = frozenset({"gradient", "suspicion", "suggestion"})
+_WHY = {
+    "prepare": "changes labels before the first epoch",
+    "between": "works between epochs",
+    "trust": "chooses the samples of an epoch",
+    "inputs": "changes what goes into the network",
+    "gradient": "works on gradients: use th.as_optimizer",
+    "epoch": "runs its own epoch",
+    "predictors": "chooses which networks predict",
+    "fits": "needs several trainings",
+}
+
+
+class ForeignRun:
+    """What stands for the run in a foreign loop: its tables are the buffers of the loss module.
+
+    Attributes:
+        size: N.
+        classes: number of classes; `outputs` is the same.
+        seed: of first table values.
+        seen: samples trained on so far; `when` is that in passes over the data.
+    """
+
+    def __init__(self, module: nn.Module, size: int, classes: int, seed: int, method: Combination) -> None:
+        self.module, self.size, self.classes, self.outputs, self.seed = module, size, classes, classes, seed
+        self.method, self.runtime, self.share = method, Runtime(), 1.0
+        self.seen, self.given = 0, torch.zeros(size, dtype=torch.int64)
+        self._tables: dict[str, Table] = {}
+
+    @property
+    def when(self) -> float:
+        """Passes over the data so far."""
+        return self.seen / self.size
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over ranks; a foreign loop has one."""
+        return values
+
+    def table(
+        self,
+        name: str,
+        width: int | tuple[int, ...] | None = None,
+        fill: Fill = 0.0,
+        dtype: torch.dtype = torch.float32,
+        rate: float = 0.0,
+        project: Project | None = None,
+    ) -> Table:
+        """The table of that name around its buffer; see `Run.table`."""
+        key = buffer_name(name)
+        if key not in self.module._buffers:
+            device = next(iter(self.module.buffers())).device
+            rows = make_rows(torch.arange(self.size, device=device), width, fill, dtype)
+            self.module.register_buffer(key, rows)
+        rows = cast(Tensor, self.module._buffers[key])
+        table = self._tables.get(name)
+        if table is None or table.rows.device != rows.device:
+            table = self._tables[name] = Table(name, rows, size=self.size)
+        table.rows, table.rate, table.project = rows, rate or table.rate, project or table.project
+        return table
+
+
+def buffer_name(table: str) -> str:
+    """The key of a table in the module's `state_dict`, which may hold no dots.
+
+    Example:
+        >>> buffer_name("elr_target.0")
+        'table_elr_target_0'
+    """
+    return "table_" + table.replace(".", "_")
+
+
+class MethodLoss(nn.Module):
+    """A method as a loss: called with logits, labels and the samples' row numbers.
+
+    In training mode it reads and writes the method's tables; in evaluation mode it is plain cross-entropy and touches
+    nothing. The tables are buffers: they move with `.to` and travel in `state_dict`.
+
+    Args:
+        method: a method, or several to combine.
+        num_samples: N; row numbers go from 0 to N - 1 and stay with their samples.
+        num_classes: C.
+        labels: the given labels of all rows, int64 ``[N]``, for `suspects`; may be given there instead.
+        reduction: mean, sum or none; a scalar penalty is added to every element of none.
+        seed: of first table values.
+
+    Raises:
+        UsageError: the method does more than a loss can; the sentence says what.
+    """
+
+    def __init__(
+        self,
+        method: Method | Sequence[Method],
+        num_samples: int,
+        num_classes: int,
+        labels: Tensor | None = None,
+        reduction: str = "mean",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        methods = tuple(method) if isinstance(method, Sequence) else (method,)
+        check_drop_in(methods, LOSS_SLOTS, "a loss")
+        if reduction not in ("mean", "sum", "none"):
+            raise UsageError(f"reduction is {reduction!r}: choose one of mean, sum, none")
+        if num_samples < 1 or num_classes < 2:
+            raise UsageError(f"a loss needs samples and at least two classes, not {num_samples} and {num_classes}")
+        self.method, self.reduction = Combination(methods), reduction
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+        self.run = ForeignRun(self, num_samples, num_classes, seed, self.method)
+        if labels is not None:
+            self.run.given = _checked_labels(labels, num_samples, num_classes)
+
+    def forward(self, logits: Tensor, labels: Tensor, index: Tensor | None = None) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            logits: ``[B, C]``, any floating type; computed in float32.
+            labels: int64 ``[B]``, or soft targets ``[B, C]``.
+            index: row numbers, int64 ``[B]``; needed in training mode.
+
+        Returns:
+            A scalar, or ``[B]`` with reduction none.
+
+        Raises:
+            ThresherError: a row number out of range or twice in the batch, or a label out of range.
+        """
+        logits = logits.float()
+        with torch.autocast(logits.device.type, enabled=False):
+            target = labels.float() if labels.ndim == 2 else self._one_hot(labels, logits)
+            if not self.training:
+                return self._reduce(cross_entropy(logits, target), 0.0)
+            if index is None:
+                raise ThresherError("this loss keeps a row per sample: call it with (logits, labels, index)")
+            index = self._checked_index(index, len(logits)).to(logits.device)
+            hard = labels.argmax(1) if labels.ndim == 2 else labels
+            step = Step(
+                cast(Run, self.run),
+                Batch(index, hard, {}),
+                target,
+                outputs=Outputs(logits, logits.new_empty(len(logits), 0)),
+            )
+            return self._loss(step)
+
+    def _loss(self, step: Step) -> Tensor:
+        method = self.method
+        step = replace(step, target=method.target(step))
+        step = replace(step, losses=method.loss(step.logits, step.target, step))
+        weight = method.weight(step)
+        result = self._reduce(weight * step.losses, method.penalty(step))
+        method.observe(step)
+        self.run.seen += len(step.index)
+        return result
+
+    def _reduce(self, losses: Tensor, penalty: Tensor | float) -> Tensor:
+        if self.reduction == "mean":
+            return losses.mean() + penalty
+        losses = losses + penalty
+        return losses.sum() if self.reduction == "sum" else losses
+
+    def _one_hot(self, labels: Tensor, logits: Tensor) -> Tensor:
+        if logits.ndim != 2 or logits.shape[1] != self.run.classes:
+            raise ThresherError(f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed")
+        if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]:
+            raise ThresherError(f"a label is outside 0..{logits.shape[1] - 1}")
+        return one_hot(labels, logits.shape[1]).float()
+
+    def _checked_index(self, index: Tensor, length: int) -> Tensor:
+        """Row numbers that can be written; on CUDA a bad one stops the device instead of being waited for."""
+        if index.shape != (length,):
+            raise ThresherError(f"{length} samples came with row numbers of the shape {tuple(index.shape)}")
+        if index.device.type != "cpu":
+            return torch.where(index < 0, self.run.size, index)
+        if length and not 0 <= int(index.min()) <= int(index.max()) < self.run.size:
+            raise ThresherError(f"a row number is outside 0..{self.run.size - 1}")
+        if len(index.unique()) != length:
+            raise ThresherError("a row stands twice in this batch: each sample has one row, so visit it once per batch")
+        return index
+
+    def suspects(self, labels: Tensor | None = None) -> Tensor:
+        """Which labels the method calls wrong, bool ``[N]``.
+
+        Args:
+            labels: the given labels, int64 ``[N]``; default those given at the start.
+        """
+        if labels is not None:
+            self.run.given = _checked_labels(labels, self.run.size, self.run.classes).to(self.seen_device)
+        said = self.method.suspicion(cast(Run, self.run))
+        if not said:
+            raise UsageError(f"{self.method.name} cannot tell which labels are wrong")
+        return next(iter(said.values())) > 0
+
+    def suggestions(self) -> Tensor:
+        """Class probabilities of the true labels, ``[N, C]``."""
+        said = self.method.suggestion(cast(Run, self.run))
+        if not said:
+            raise UsageError(f"{self.method.name} does not suggest labels")
+        return list(said.values())[-1]
+
+    def update_table(self, name: str, index: Tensor, rows: Tensor) -> None:
+        """Write rows ``[B, ...]`` of a table by row number, for instance to set what is known from elsewhere."""
+        self.run.table(name, tuple(rows.shape[1:]), dtype=rows.dtype)[self._checked_index(index, len(rows))] = rows
+
+    @property
+    def seen_device(self) -> torch.device:
+        """The device of the tables."""
+        return next(iter(self.buffers())).device
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        cast(Tensor, self.seen).fill_(self.run.seen)
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        for key, value in state_dict.items():  # tables appear on first use, so a fresh module has none yet
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and name.startswith("table_") and name not in self._buffers:
+                self.register_buffer(name, torch.empty_like(value, device=self.seen_device))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.run.seen = int(cast(Tensor, self.seen))
+
+
+def _checked_labels(labels: Tensor, size: int, classes: int) -> Tensor:
+    labels = torch.as_tensor(labels)
+    if labels.shape != (size,) or not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise UsageError(f"labels must be {size} numbers from 0 to {classes - 1}")
+    return labels.to(torch.int64)
+
+
+def check_drop_in(methods: Sequence[Method], allowed: frozenset[str], what: str) -> None:
+    """Refuse methods that do more than a drop-in can.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    for method in methods:
+        name = name_of(method)
+        if getattr(method, "needs_trusted", False):
+            raise UsageError(f"{name} cannot be {what}: it learns from trusted samples, which only a run can show it")
+        if getattr(method, "networks", 1) > 1 or getattr(method, "extra_classes", 0):
+            raise UsageError(f"{name} cannot be {what}: it needs its own networks; use th.fit")
+        for slot in filled_slots(method):
+            if slot not in allowed:
+                raise UsageError(f"{name} cannot be {what}: it {_WHY.get(slot, 'works on the loss: use th.as_loss')}")
+
+
+def as_loss(
+    method: Method | Sequence[Method],
+    num_samples: int,
+    num_classes: int,
+    labels: Tensor | None = None,
+    reduction: str = "mean",
+    seed: int = 0,
+) -> MethodLoss:
+    """A method as a loss module for any PyTorch loop; see `MethodLoss`.
+
+    Example:
+        >>> import thresher as th
+        >>> criterion = th.as_loss(th.method("gce"), num_samples=100, num_classes=3)
+        >>> logits = torch.tensor([[2.0, 1.0, 0.1]])
+        >>> round(criterion(logits, torch.tensor([0]), torch.tensor([42])).item(), 4)
+        0.3617
+    """
+    return MethodLoss(method, num_samples, num_classes, labels, reduction, seed)
+
+
+class MethodOptimizer(torch.optim.Optimizer):
+    """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's."""
+
+    def __init__(self, methods: Sequence[Method], optimizer: torch.optim.Optimizer) -> None:
+        check_drop_in(methods, OPTIMIZER_SLOTS, "an optimiser")
+        self.method, self.optimizer = Combination(methods), optimizer
+        super().__init__(optimizer.param_groups, optimizer.defaults)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show the wrapped optimiser's groups and state as ours, so that schedulers work on either."""
+        self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
+        self._weights = nn.ParameterList([p for group in self.param_groups for p in group["params"]])
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """One step of the wrapped optimiser on the methods' gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self.method.gradient(cast(Run, None), self._weights)
+        self.optimizer.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The wrapped optimiser's."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Into the wrapped optimiser."""
+        self.optimizer.load_state_dict(state_dict)
+        self._follow()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """To the wrapped optimiser; during our own construction the groups are there already."""
+        if hasattr(self, "_weights"):
+            self.optimizer.add_param_group(param_group)
+            self._follow()
+        else:
+            super().add_param_group(param_group)
+
+
+def as_optimizer(method: Method | Sequence[Method], optimizer: torch.optim.Optimizer) -> MethodOptimizer:
+    """Put methods that work on gradients between a loop's `backward` and its optimiser.
+
+    Example:
+        >>> import thresher as th
+        >>> net = nn.Linear(4, 2)
+        >>> optimizer = th.as_optimizer(th.method("cdr", noise_rate=0.4), torch.optim.SGD(net.parameters(), lr=0.1))
+        >>> net(torch.ones(1, 4)).sum().backward()
+        >>> optimizer.step()
+    """
+    return MethodOptimizer(tuple(method) if isinstance(method, Sequence) else (method,), optimizer)

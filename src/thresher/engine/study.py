@@ -1,0 +1,180 @@
+"""A study: the trainings a combination of methods needs, over one noise draw and one held-out split."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thresher.engine import checkpoint
+from thresher.engine.checkpoint import Checkpoints
+from thresher.engine.combine import Combination
+from thresher.engine.evaluate import Held, Judge
+from thresher.engine.loop import train
+from thresher.engine.method import Method, filled_slots
+from thresher.engine.options import Options, resolve
+from thresher.engine.run import Run, Source
+from thresher.engine.runtime import Runtime
+from thresher.errors import ThresherError
+
+_MONITOR_UP_TO = 20_000
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every training of a study shares.
+
+    Attributes:
+        source: inputs of all given rows.
+        rows: source rows to train on, int64 ``[N]``.
+        labels: their given labels, int64 ``[N]``.
+        classes: number of classes.
+        factory: makes a network with so many outputs.
+        valid: the noisy held-out split, or None.
+        test: a clean test set, or None.
+        clean: true labels of the training rows for figures, or None; methods never see them.
+        trusted: source rows and correct labels of trusted samples, or None.
+    """
+
+    source: Source
+    rows: Tensor
+    labels: Tensor
+    classes: int
+    factory: Callable[[int], nn.Module]
+    valid: Held | None = None
+    test: Held | None = None
+    clean: Tensor | None = None
+    trusted: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass
+class Study:
+    """Fits a combination of methods, in one training or in several.
+
+    Attributes:
+        method: the combination.
+        options: of every training; `fit` may change some.
+        material: what the trainings share.
+        runtime: processes and device.
+        folder: the run folder, or None to keep everything in memory.
+        report: called as ``report(fit name or None, record)`` after each epoch.
+        judges: the judge of each fit, by name.
+    """
+
+    method: Combination
+    options: Options
+    material: Material
+    runtime: Runtime = field(default_factory=Runtime)
+    folder: Path | None = None
+    report: Callable[[str | None, dict[str, Any]], None] = lambda name, record: None
+    warn: Callable[[str], None] = lambda sentence: None
+    judges: dict[str | None, Judge] = field(default_factory=dict)
+
+    @property
+    def rest(self) -> tuple[Method, ...]:
+        """The methods of the combination that do not fill `fits`."""
+        return tuple(m for m in self.method.methods if "fits" not in filled_slots(m))
+
+    def run(self) -> Run:
+        """Do everything the methods ask for, and return the training that is the result."""
+        if self.method.needs_trusted and self.material.trusted is None:
+            raise ThresherError(
+                f"{self.method.name} learns from trusted samples and got none: pass trusted= or --trusted, "
+                "for instance per-class:10"
+            )
+        return self.method.fits(self)
+
+    def fit(
+        self,
+        name: str | None,
+        *methods: Method,
+        keep: Tensor | None = None,
+        start: Run | None = None,
+        labels: Tensor | None = None,
+        tables: Mapping[str, Tensor] | None = None,
+        values: Mapping[str, Tensor] | None = None,
+        **options: Any,
+    ) -> Run:
+        """One training; a finished one is loaded, an unfinished one resumes.
+
+        Args:
+            name: of the child fit, kept in ``fits/<name>``; None for the training that is the result.
+            methods: their `epoch` slots and below count; `fits` does not.
+            keep: mask ``[N]`` of the rows to train on; the others stay in every scan and table.
+            start: a run whose weights this one starts from.
+            labels: labels in force at the start, int64 ``[N]``; default: the given ones.
+            tables: first contents of tables, each ``[N, ...]``.
+            values: first contents of values.
+            options: changes to the study's options.
+        """
+        settings = resolve(options, self.options)
+        run = self._make(Combination(methods), settings, keep)
+        judge = self.judges[name] = self._judge(settings)
+        checkpoints = self._checkpoints(name, settings)
+        if not self._resume(run, judge, checkpoints):
+            if start is not None:
+                checkpoint.load_weights(run, checkpoint.weights(start))
+            if labels is not None:
+                run.labels.assign(labels.to(run.device))
+            for key, rows in (tables or {}).items():
+                run.table(key, tuple(rows.shape[1:]), dtype=rows.dtype).assign(rows.to(run.device))
+            for key, value in (values or {}).items():
+                run.value(key, value)
+        train(run, judge, checkpoints, lambda record: self.report(name, record))
+        return run
+
+    def _make(self, method: Combination, settings: Options, keep: Tensor | None) -> Run:
+        material = self.material
+        return Run(
+            method,
+            settings,
+            source=material.source,
+            rows=material.rows,
+            labels=material.labels,
+            classes=material.classes,
+            factory=material.factory,
+            runtime=self.runtime,
+            kept=None if keep is None else keep.cpu(),
+            trusted=material.trusted,
+        )
+
+    def _judge(self, settings: Options) -> Judge:
+        small = len(self.material.rows) <= _MONITOR_UP_TO
+        watch = small if settings.monitor is None else settings.monitor
+        return Judge(
+            valid=self.material.valid,
+            test=self.material.test,
+            clean=self.material.clean,
+            monitor=watch or settings.stop == "changes",
+            stop=settings.stop,
+            patience=settings.patience,
+        )
+
+    def _checkpoints(self, name: str | None, settings: Options) -> Checkpoints | None:
+        if self.folder is None:
+            return None
+        folder = self.folder if name is None else self.folder / "fits" / name
+        return Checkpoints(folder, settings.keep_checkpoints, settings.checkpoint_minutes)
+
+    def _resume(self, run: Run, judge: Judge, checkpoints: Checkpoints | None) -> bool:
+        """Restore the newest whole checkpoint into the run; False when there is none."""
+        if checkpoints is None:
+            return False
+        newest, passed = checkpoints.newest()
+        for sentence in passed:
+            self.warn(sentence)
+        if newest is None:
+            return False
+        judge.history = checkpoint.read(run, newest)["history"]
+        if judge.history and checkpoints.best.exists():
+            run.best_weights = checkpoint.read_weights(checkpoints.best)
+        return True
+
+
+def use_best(run: Run) -> Run:
+    """Put the weights of the selected epoch into the run, where there are any."""
+    if run.best_weights is not None:
+        checkpoint.load_weights(run, run.best_weights)
+    return run

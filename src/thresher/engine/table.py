@@ -1,0 +1,172 @@
+"""Tables: one row per training sample, owned by the run, saved and restored without method code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from thresher.errors import ThresherError
+
+Fill = float | Callable[[Tensor], Tensor]
+Project = Callable[[Tensor], Tensor]
+
+
+@dataclass
+class Gate:
+    """Which rows of the current batch may write: shared by all tables of a run, set by the pass.
+
+    Attributes:
+        open: False while a rank that has run out of rows repeats some only to keep step with the others.
+        first: positions of the first occurrence of every row, where a batch may hold a row twice; None otherwise.
+        length: rows in the current batch, to tell an index of the whole batch from another.
+    """
+
+    open: bool = True
+    first: Tensor | None = None
+    length: int = 0
+
+
+class Table:
+    """One row per sample: ``table[index]`` reads rows, ``table[index] = rows`` writes them.
+
+    Row i lives on rank ``i % world``; `index` holds row numbers 0..N-1 of rows this rank owns. A non-finite row never
+    enters: on the CPU it raises, on CUDA it is dropped and remembered in a flag that `check` reads once per epoch, so
+    that no step waits for the device.
+
+    Args:
+        name: the table's name within its run.
+        rows: this rank's rows, ``[ceil((N - rank) / world), ...]``, any dtype.
+        size: N, the number of samples over all ranks.
+        rank: this process.
+        world: how many processes share the samples.
+        rate: learning rate of `trainable` rows.
+        project: applied to trained rows after each update, for instance a clamp.
+
+    Example:
+        >>> table = Table("seen", torch.zeros(4, 2), size=4)
+        >>> table[torch.tensor([1, 3])] = torch.ones(2, 2)
+        >>> table.full().sum(1).tolist()
+        [0.0, 2.0, 0.0, 2.0]
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rows: Tensor,
+        *,
+        size: int,
+        rank: int = 0,
+        world: int = 1,
+        rate: float = 0.0,
+        project: Project | None = None,
+        gate: Gate | None = None,
+        gather: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.name, self.rows, self.size = name, rows, size
+        self.rank, self.world = rank, world
+        self.rate, self.project = rate, project
+        self.gate = gate or Gate()
+        self._gather = gather
+        self._refused = torch.zeros((), dtype=torch.bool, device=rows.device)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return self.rows[self._local(index)]
+
+    def __setitem__(self, index: Tensor, rows: Tensor) -> None:
+        if not self.gate.open:
+            return
+        rows = rows.detach().to(self.rows.dtype)
+        if self.gate.first is not None:
+            index, rows = self._first_of_each(index, rows)
+        self._write(self._local(index), rows)
+
+    def _local(self, index: Tensor) -> Tensor:
+        return index if self.world == 1 else index.div(self.world, rounding_mode="floor")
+
+    def _first_of_each(self, index: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        if len(index) != self.gate.length:
+            raise ThresherError(
+                f"table {self.name!r} was written with {len(index)} rows of a balanced batch of {self.gate.length}: "
+                "a balanced batch may hold a row twice, so write all of step.index"
+            )
+        return index[self.gate.first], rows[self.gate.first]
+
+    def _write(self, local: Tensor, rows: Tensor) -> None:
+        if not rows.is_floating_point():
+            self.rows[local] = rows
+            return
+        finite = rows.isfinite().flatten(1).all(1) if rows.ndim > 1 else rows.isfinite()
+        if rows.device.type == "cpu":
+            if not finite.all():
+                raise ThresherError(
+                    f"a non-finite value was about to enter table {self.name!r} at row "
+                    f"{int(local[~finite][0]) * self.world + self.rank}: lower the learning rate or check the inputs"
+                )
+        else:
+            self._refused |= ~finite.all()
+            rows = torch.where(finite.view(-1, *[1] * (rows.ndim - 1)), rows, self.rows[local])
+        self.rows[local] = rows
+
+    def trainable(self, index: Tensor) -> Tensor:
+        """The rows as a leaf for the loss; when its gradient arrives, the rows move by plain gradient descent.
+
+        A row that stands twice in the batch receives the sum of its gradients.
+        """
+        local = self._local(index)
+        leaf = self.rows[local].requires_grad_()
+        leaf.register_post_accumulate_grad_hook(lambda tensor: self._descend(local, tensor))
+        return leaf
+
+    @torch.no_grad()
+    def _descend(self, local: Tensor, leaf: Tensor) -> None:
+        if not self.gate.open or leaf.grad is None:
+            return
+        # The loss carries the factor `world` that averaging over ranks takes away again; a row has only one owner.
+        self.rows.index_add_(0, local, leaf.grad, alpha=-self.rate / self.world)
+        if self.project is not None:
+            self.rows[local] = self.project(self.rows[local])
+        leaf.grad = None
+
+    def full(self) -> Tensor:
+        """All rows ``[N, ...]`` in row order, gathered from every rank (a collective call); a copy."""
+        if self.world == 1 or self._gather is None:
+            return self.rows.clone()
+        return self._gather(self.rows)
+
+    def assign(self, rows: Tensor) -> None:
+        """Replace all rows by ``[N, ...]``; every rank passes the same tensor and keeps its own part."""
+        if len(rows) != self.size:
+            raise ThresherError(f"table {self.name!r} has {self.size} rows, and was assigned {len(rows)}")
+        self.rows.copy_(rows[self.rank :: self.world])
+
+    def check(self) -> None:
+        """Raise if a non-finite row was refused on CUDA since the last call (one synchronisation)."""
+        if bool(self._refused):
+            self._refused.zero_()
+            raise ThresherError(
+                f"non-finite values were kept out of table {self.name!r}: lower the learning rate or check the inputs"
+            )
+
+
+def owned(size: int, rank: int, world: int) -> Tensor:
+    """The row numbers a rank owns, int64, in increasing order."""
+    return torch.arange(rank, size, world)
+
+
+def make_rows(rows: Tensor, width: int | tuple[int, ...] | None, fill: Fill, dtype: torch.dtype) -> Tensor:
+    """The initial rows of a table for the row numbers `rows` (on the device the table shall live on).
+
+    Args:
+        rows: int64 ``[n]``.
+        width: None for one value per sample, a number for a vector, a shape for a map.
+        fill: the value, or a function of the row numbers that returns ``[n, ...]``.
+        dtype: of the table.
+    """
+    shape = (len(rows), *([] if width is None else [width] if isinstance(width, int) else width))
+    if not callable(fill):
+        return torch.full(shape, fill, dtype=dtype, device=rows.device)
+    values = fill(rows).to(dtype)
+    if tuple(values.shape) != shape:
+        raise ThresherError(f"a table's fill gave the shape {tuple(values.shape)}, and {shape} is needed")
+    return values.clone()

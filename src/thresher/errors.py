@@ -1,0 +1,20 @@
+"""The one kind of error a user sees: a single sentence that says what is wrong, where, and what to do about it."""
+
+
+class ThresherError(Exception):
+    """Something went wrong that the user can mend; the message is one sentence, without a traceback (exit code 1).
+
+    Example:
+        >>> raise ThresherError("labels.csv has no column 'label': name it with --label")
+        Traceback (most recent call last):
+        ...
+        thresher.errors.ThresherError: labels.csv has no column 'label': name it with --label
+    """
+
+    exit_code = 1
+
+
+class UsageError(ThresherError):
+    """The request itself is wrong: an unknown name, a value out of range, an illegal combination (exit code 2)."""
+
+    exit_code = 2

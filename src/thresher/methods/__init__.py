@@ -1,0 +1,77 @@
+"""The methods, one file each. Discovery is the folder: the name people type is the file stem."""
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+from thresher.engine.method import Method, hyperparameters
+from thresher.engine.options import nearest
+from thresher.errors import UsageError
+
+
+def names() -> list[str]:
+    """Every method's name, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> type[Any]:
+    """The one public dataclass of a method file.
+
+    Raises:
+        UsageError: there is no such file; the sentence names the nearest ones.
+
+    Example:
+        >>> load("elr").__name__
+        'ELR'
+    """
+    if name not in names():
+        raise UsageError(f"there is no method {name!r}: {nearest(name, names())}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    found = [
+        value
+        for key, value in vars(module).items()
+        if dataclasses.is_dataclass(value) and value.__module__ == module.__name__ and not key.startswith("_")
+    ]
+    if len(found) != 1:
+        raise TypeError(f"{module.__name__} has {len(found)} public dataclasses, and a method file has exactly one")
+    cls: type[Any] = found[0]  # type: ignore[assignment]
+    return cls
+
+
+def method(name: str, **settings: Any) -> Method:
+    """A method by name, with hyper-parameters by field name or by the paper's letter.
+
+    Raises:
+        UsageError: an unknown name or setting.
+
+    Example:
+        >>> method("elr", strength=7), method("elr", **{"lambda": 7})
+        (ELR(strength=7, momentum=0.7), ELR(strength=7, momentum=0.7))
+    """
+    cls = load(name)
+    fields = {parameter.name: parameter.name for parameter in hyperparameters(cls)}
+    letters = {p.letter: p.name for p in hyperparameters(cls) if p.letter is not None}
+    accepted = {**letters, **fields}
+    values = {}
+    for key, value in settings.items():
+        if key not in accepted:
+            raise UsageError(f"{name} has no setting {key!r}: {nearest(key, accepted) if accepted else 'it has none'}")
+        if accepted[key] in values:
+            raise UsageError(f"{name}.{accepted[key]} was given twice, once by its letter: give it once")
+        values[accepted[key]] = value
+    return cls(**values)
+
+
+def parse(text: str | Sequence[str | Method] | Method) -> tuple[Method, ...]:
+    """Methods from ``"elr,cdr"``, a method object, or a list of either.
+
+    Example:
+        >>> parse("gce,cdr")
+        (GCE(q=0.7), CDR(noise_rate=0.2, mode='official'))
+    """
+    if isinstance(text, str):
+        return tuple(method(part.strip()) for part in text.split(",") if part.strip())
+    items = text if isinstance(text, Sequence) else [text]
+    return tuple(one for item in items for one in (parse(item) if isinstance(item, str) else (item,)))

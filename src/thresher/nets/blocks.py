@@ -1,0 +1,75 @@
+"""What several networks are made of."""
+
+from torch import Tensor, nn
+
+from thresher.errors import UsageError
+
+
+class Net(nn.Module):
+    """A network that gives its features beside its logits.
+
+    Args:
+        body: from inputs ``[B, *shape]`` to features ``[B, width]``.
+        width: the number of features.
+        outputs: the number of logits.
+
+    Attributes:
+        body: the module given.
+        head: the linear layer from features to logits.
+
+    Example:
+        >>> import torch
+        >>> features, logits = Net(nn.Flatten(), 4, 3)(torch.zeros(2, 1, 2, 2))
+        >>> features.shape, logits.shape
+        (torch.Size([2, 4]), torch.Size([2, 3]))
+    """
+
+    def __init__(self, body: nn.Module, width: int, outputs: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``[B, width]`` and logits ``[B, outputs]`` of inputs ``[B, *shape]``, in the dtype of the weights."""
+        features = self.body(x)
+        return features, self.head(features)
+
+
+def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    """A 3x3 convolution that keeps height and width (at stride 1), batch normalisation and ReLU.
+
+    Example:
+        >>> [type(layer).__name__ for layer in conv_bn_relu(3, 8)]
+        ['Conv2d', 'BatchNorm2d', 'ReLU']
+    """
+    # Batch normalisation takes the mean away, and any bias of the convolution with it.
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+
+
+def image(net: str, shape: tuple[int, ...], smallest: int = 1) -> tuple[int, int, int]:
+    """The shape ``(C, H, W)`` of images, for a network that takes nothing else.
+
+    Args:
+        net: the network's name, for the message.
+        shape: of one input.
+        smallest: least height and width.
+
+    Raises:
+        UsageError: features, or images with a shorter side.
+
+    Example:
+        >>> image("cnn8", (64,))
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: net cnn8 takes images, and these inputs are 64 features: choose net mlp
+    """
+    if len(shape) != 3:
+        raise UsageError(f"net {net} takes images, and these inputs are {shape[0]} features: choose net mlp")
+    channels, height, width = shape
+    if min(height, width) < smallest:
+        raise UsageError(
+            f"net {net} takes images from {smallest} x {smallest} pixels, and these are {height} x {width}: "
+            "choose net small_cnn or a larger --size"
+        )
+    return channels, height, width
