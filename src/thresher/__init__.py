@@ -1,6 +1,51 @@
-"""Thresher trains accurate models from wrongly labelled data, and says which labels are wrong."""
+"""Thresher trains accurate models from wrongly labelled data, and says which labels are wrong.
 
-from thresher.engine.drop_in import as_loss, as_optimizer
-from thresher.methods import method
+Everything public is imported on first use: torch takes seconds, and `thresher --help` should not.
+"""
 
-__all__ = ["as_loss", "as_optimizer", "method"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thresher import noise, testing
+    from thresher.engine.drop_in import as_loss, as_optimizer
+    from thresher.errors import ThresherError, UsageError
+    from thresher.methods import method
+    from thresher.result import Result, load
+    from thresher.training import fit
+
+__all__ = [
+    "Result",
+    "ThresherError",
+    "UsageError",
+    "as_loss",
+    "as_optimizer",
+    "fit",
+    "load",
+    "method",
+    "noise",
+    "testing",
+]
+
+_HOME = {
+    "Result": "thresher.result",
+    "ThresherError": "thresher.errors",
+    "UsageError": "thresher.errors",
+    "as_loss": "thresher.engine.drop_in",
+    "as_optimizer": "thresher.engine.drop_in",
+    "fit": "thresher.training",
+    "load": "thresher.result",
+    "method": "thresher.methods",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"thresher.{name}")
+    raise AttributeError(f"module 'thresher' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

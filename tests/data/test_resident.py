@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thresher.data.resident import Resident, feature_moments, image_moments
+from thresher.data.resident import Resident, feature_moments, image_moments, moments_of
 from thresher.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -45,7 +45,7 @@ def test_constant_columns_and_channels_become_0() -> None:
 
 def test_test_inputs_are_normalised_by_the_training_inputs() -> None:
     train, test = torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0]])
-    source = Resident(test, device=CPU, normalise_by=train)
+    source = Resident(test, device=CPU, moments=moments_of(train))
     assert source.fetch(torch.tensor([0]), ("plain",), 0)["plain", 0].item() == 3.0
 
 

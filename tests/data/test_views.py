@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import pad as padding
 
 from thresher.data import views
-from thresher.data.draws import uniform
+from thresher.parts.draws import uniform
 from thresher.errors import UsageError
 
 

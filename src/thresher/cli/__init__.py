@@ -1,0 +1,56 @@
+"""The command line: parses, calls the library, prints. Results go to standard output, progress to standard error."""
+
+import sys
+
+import typer
+
+from thresher.cli import demo, doctor, methods, train
+from thresher.errors import ThresherError
+
+app = typer.Typer(
+    name="thresher",
+    help="Train accurate models from wrongly labelled data, and find the labels that are wrong.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train.train)
+app.command("methods")(methods.methods)
+app.command("doctor")(doctor.doctor)
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(importlib.metadata.version("thresher"))
+        raise typer.Exit
+
+@app.callback()
+def _top(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Train accurate models from wrongly labelled data, and find the labels that are wrong."""
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line (default: the process's) and exit with 0, 1 (failed) or 2 (wrong usage)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(arguments, standalone_mode=False)
+    except ThresherError as error:
+        code = _fail(str(error), error.exit_code, arguments)
+    except typer.TyperException as error:
+        code = _fail(error.format_message(), 2, arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("stopped", 1, arguments)
+    except MemoryError:
+        code = _fail("there is not enough memory for this: use less data or a smaller net", 1, arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+def _fail(sentence: str, code: int, arguments: list[str]) -> int:
+    if "--debug" in arguments:
+        import traceback
+
+        traceback.print_exc()
+    typer.echo(f"thresher: {sentence}", err=True)
+    return code

@@ -58,6 +58,11 @@ def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(constant, 1.0, (squares / len(features)).sqrt())
 
 
+def moments_of(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel of images, or per feature; see `image_moments`, `feature_moments`."""
+    return image_moments(inputs) if inputs.ndim == 4 else feature_moments(inputs)
+
+
 class Resident:
     """Inputs kept on the device, shown as normalised float32 views.
 
@@ -67,8 +72,8 @@ class Resident:
         inputs: images uint8 ``[N, C, H, W]``, or features float32 ``[N, D]``.
         augment: parts of the weak view, of ``("crop", "flip")``; without any, `weak` is `plain`.
         device: where the data lives and the views are made.
-        normalise_by: inputs whose mean and standard deviation per channel or feature bring the views to 0 and 1,
-            as a rule the training inputs; default `inputs`.
+        moments: mean and standard deviation per channel or feature that bring the views to 0 and 1, as a rule those
+            of the training inputs; default those of `inputs`.
         channels_last: give images in that memory format.
 
     Raises:
@@ -88,7 +93,7 @@ class Resident:
         *,
         augment: tuple[str, ...] = (),
         device: torch.device,
-        normalise_by: Tensor | None = None,
+        moments: tuple[Tensor, Tensor] | None = None,
         channels_last: bool = False,
     ) -> None:
         check_parts(augment)
@@ -97,14 +102,13 @@ class Resident:
             raise UsageError(f"augmentation {', '.join(augment)} is for images, and these are features: leave it empty")
         self.augment, self.device = augment, device
         self._format = torch.channels_last if channels_last and self._images else torch.contiguous_format
-        reference = inputs if normalise_by is None else normalise_by
+        self.moments = moments or moments_of(inputs)
+        mean, std = self.moments
         if self._images:
-            mean, std = image_moments(reference)
             self._scale = (1 / std).float()[:, None, None].to(device)
             self._shift = (-mean / std).float()[:, None, None].to(device)
             self._inputs = inputs.to(device)
         else:
-            mean, std = feature_moments(reference)
             self._inputs = torch.cat([((part - mean) / std).float() for part in torch.split(inputs, _CHUNK)]).to(device)
 
     def __len__(self) -> int:

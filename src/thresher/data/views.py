@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as padding
 
-from thresher.data.draws import uniform
+from thresher.parts.draws import uniform
 from thresher.engine.randomness import mix
 from thresher.errors import UsageError
 

@@ -344,6 +344,17 @@ class Checkpoints:
             if path.resolve() != selected:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def selected(self) -> Path:
+        """The checkpoint of the selected epoch, or the newest whole one.
+
+        Raises:
+            ThresherError: there is none.
+        """
+        newest = self.best.resolve() if self.best.exists() else self.newest()[0]
+        if newest is None:
+            raise ThresherError(f"{self.folder.parent} holds no whole checkpoint: train it first")
+        return newest
+
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest whole checkpoint, and a sentence for each damaged one that was passed over."""
         passed = []

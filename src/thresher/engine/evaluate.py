@@ -125,7 +125,7 @@ class Judge:
             quiet = smoothed([record.get("changes") for record in self.history])
             known = [(value, k) for k, value in enumerate(quiet) if value is not None]
             return min(known)[1] + 1 if known else len(self.history)
-        if self.valid is None:
+        if self.history[0]["valid"] is None:
             return len(self.history)
         means = smoothed([record["valid"] for record in self.history])
         return max((value or 0.0, k) for k, value in enumerate(means))[1] + 1
@@ -140,7 +140,7 @@ class Judge:
         """The named test accuracies: last, last10 (mean of the last ten), selected, and oracle (leaks the test set)."""
         tests = [record["test"] for record in self.history]
         best = self.best_epoch
-        if best is None or self.test is None:
+        if best is None or tests[0] is None:
             return {"last": None, "last10": None, "selected": None, "oracle": None, "best_epoch": best}
         return {
             "last": tests[-1],

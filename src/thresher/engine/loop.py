@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from thresher.engine import checkpoint, passes
-from thresher.engine.method import EPOCH_SLOTS, name_of
+from thresher.engine.method import EPOCH_SLOTS, described, name_of
 from thresher.engine.randomness import seed_default
 from thresher.engine.step import Step
 from thresher.errors import ThresherError
@@ -66,10 +66,15 @@ def train(
         if selected:
             run.best_weights = {name: value.cpu() for name, value in checkpoint.weights(run).items()}
         if checkpoints is not None:
-            checkpoints.save(run, {"history": judge.history}, selected)
+            checkpoints.save(run, _extra(run, judge), selected)
         report(record)
         if checkpoints is not None and checkpoints.stop_signal is not None:
             raise checkpoint.Interrupted(f"stopped by {checkpoints.stop_signal} after epoch {run.epoch}")
+
+
+def _extra(run: "Run", judge: "Judge") -> dict[str, Any]:
+    """What a checkpoint holds beside the live state: enough to tell the story so far, and to load the networks."""
+    return {"history": judge.history, "methods": [described(method) for method in run.method.methods]}
 
 
 def _enter(run: "Run", phase: int) -> None:
@@ -98,7 +103,7 @@ def _one_epoch(run: "Run") -> None:
 def _between_batches(run: "Run", judge: "Judge", checkpoints: "Checkpoints") -> None:
     if checkpoints.due(run):
         run.check()
-        checkpoints.save(run, {"history": judge.history})
+        checkpoints.save(run, _extra(run, judge))
         if checkpoints.stop_signal is not None:
             raise checkpoint.Interrupted(f"stopped by {checkpoints.stop_signal} in epoch {run.epoch + 1}")
 

@@ -108,6 +108,11 @@ def name_of(method: Method) -> str:
     return stem if package == "thresher.methods" else cls.__name__.lower()
 
 
+def described(method: Method) -> dict[str, Any]:
+    """A method as plain values: its name and its hyper-parameters, enough to build it again."""
+    return {"name": name_of(method), "fields": dataclasses.asdict(method)}
+
+
 def filled_slots(method: Method) -> tuple[str, ...]:
     """The slots a method fills, in the order of `SLOTS`."""
     return tuple(slot for slot in SLOTS if callable(getattr(method, slot, None)))

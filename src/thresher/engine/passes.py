@@ -67,11 +67,13 @@ class Lane:
         order: row numbers in visiting order, int64 on the CPU, once per cycle.
         cuts: start and stop in `order`, per batch.
         real: rows visited for their own sake, per batch and rank; 0 where a rank only keeps step.
+        steps: batches in one cycle.
     """
 
     order: Tensor
     cuts: list[tuple[int, int]]
     real: list[list[int]]
+    steps: int
 
 
 def cut(rows: int, size: int) -> list[tuple[int, int]]:
@@ -144,7 +146,7 @@ def lane(run: "Run", split: Tensor | None, size: int, balanced: bool, cycles: in
         order = order if len(mine) else torch.arange(rank, run.size, world)[:size]
         cuts = cuts + [(0, min(size, len(order)))] * (steps - len(cuts))
     shifted = [(start + cycle * len(mine), stop + cycle * len(mine)) for cycle in range(cycles) for start, stop in cuts]
-    return Lane(order, shifted, [[*row] * cycles for row in real])
+    return Lane(order, shifted, [row * cycles for row in real], steps)
 
 
 def shares(first: Lane, rank: int, world: int, accumulate: int) -> list[float]:
@@ -171,7 +173,7 @@ def iterate(
     steps = len(lanes[0].cuts)
     for k, (split, size) in enumerate(zip(splits[1:], sizes[1:], strict=True), 1):
         once = lane(run, split, size, balanced, 1, *seed, k)
-        cycles = -(-steps // len(once.cuts)) if once.cuts else 1
+        cycles = -(-steps // max(1, once.steps))
         lanes.append(lane(run, split, size, balanced, cycles, *seed, k) if cycles > 1 else once)
     weights = shares(lanes[0], run.runtime.rank, run.runtime.world, run.accumulate)
     start = position.batches_done(verb)
@@ -204,13 +206,15 @@ def _feed(run: "Run", lane: Lane, views: Sequence[str], start: int, stop: int, s
     """The batches of one lane, from the data source that the run reads."""
     if not lane.cuts:
         raise ThresherError("a pass was asked for a split without rows")
-    cuts = lane.cuts[start:stop]
-    order = lane.order.to(run.device)
-    source_rows = run.rows[lane.order]
-    inputs = run.source.open([source_rows[a:b] for a, b in cuts], views, seed)
-    for (a, b), shown in zip(cuts, inputs, strict=True):
-        index = order[a:b]
-        yield Batch(index, run.labels[index], shown)
+    order, source_rows = lane.order.to(run.device), run.rows[lane.order]
+    while start < stop:  # one cycle at a time: a row that comes round again gets other views
+        cycle = start // lane.steps
+        cuts = lane.cuts[start : min(stop, (cycle + 1) * lane.steps)]
+        inputs = run.source.open([source_rows[a:b] for a, b in cuts], views, mix(seed, cycle))
+        for (a, b), shown in zip(cuts, inputs, strict=True):
+            index = order[a:b]
+            yield Batch(index, run.labels[index], shown)
+        start += len(cuts)
 
 
 def trusted_rows(count: int, size: int, when: tuple[int, ...], step: int) -> Tensor:

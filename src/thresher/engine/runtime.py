@@ -47,7 +47,7 @@ class Runtime:
         Raises:
             UsageError: the name means nothing, or CUDA is asked for and absent.
         """
-        accelerator, devices = _accelerator(device)
+        accelerator, devices = parse_device(device)
         launched = "TORCHELASTIC_RUN_ID" in os.environ
         if accelerator == "cpu" and devices == 1 and not launched:
             return cls(precision=precision)
@@ -117,8 +117,8 @@ class Runtime:
             raise PeerLost("another process of this run ended, so this one stops too") from error
 
 
-def _accelerator(device: str) -> tuple[str, int | list[int]]:
-    """Fabric's accelerator and devices for our device names."""
+def parse_device(device: str) -> tuple[str, int | list[int]]:
+    """Fabric's accelerator and devices for our device names; refuses what is not there."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     name, _, count = device.partition(":")

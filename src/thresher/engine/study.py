@@ -1,5 +1,6 @@
 """A study: the trainings a combination of methods needs, over one noise draw and one held-out split."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,8 +123,25 @@ class Study:
                 run.table(key, tuple(rows.shape[1:]), dtype=rows.dtype).assign(rows.to(run.device))
             for key, value in (values or {}).items():
                 run.value(key, value)
-        train(run, judge, checkpoints, lambda record: self.report(name, record))
+        metrics = self._metrics(name, judge)
+        train(run, judge, checkpoints, lambda record: self._record(name, metrics, record))
         return run
+
+    def _metrics(self, name: str | None, judge: Judge) -> Path | None:
+        """The fit's metrics file, cut back to what its checkpoint knows."""
+        if self.folder is None or self.runtime.rank != 0:
+            return None
+        folder = self.folder if name is None else self.folder / "fits" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = "".join(json.dumps(record) + "\n" for record in judge.history)
+        checkpoint.write_atomically(folder / "metrics.jsonl", lines.encode())
+        return folder / "metrics.jsonl"
+
+    def _record(self, name: str | None, metrics: Path | None, record: dict[str, Any]) -> None:
+        if metrics is not None:
+            with checkpoint.plain_disk_errors(metrics), metrics.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        self.report(name, record)
 
     def _make(self, method: Combination, settings: Options, keep: Tensor | None) -> Run:
         material = self.material

@@ -1,7 +1,7 @@
 """AUM: the area under the margin tells wrong labels from right ones, with threshold samples as the measure.
 
-Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking", NeurIPS 2020 (arXiv 2001.10528),
-equations 1 and 2: the margin of a sample is its label's logit minus the largest other one, and AUM its mean over
+Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking", NeurIPS 2020 (arXiv 2001.10528):
+the margin of a sample is its label's logit minus the largest other one, and AUM its mean over
 training. Some samples get an extra class that means nothing; the 99th percentile of their AUM is the threshold below
 which a label is called wrong. A second training with other threshold samples judges those of the first, and a label is
 called wrong only when every training that could judge it says so. Then a network is trained on what is left.

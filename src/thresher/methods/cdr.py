@@ -1,6 +1,6 @@
 """CDR: only the weights that matter for the current fit learn; the others merely decay.
 
-Xia et al., "Robust early-learning: Hindering the memorization of noisy labels", ICLR 2021, equations 3 to 5. A weight is
+Xia et al., "Robust early-learning: Hindering the memorization of noisy labels", ICLR 2021. A weight is
 critical when |gradient * weight| is large, for at a minimum of L(t * W) over t the inner product of gradient and weights
 is zero. With a share tau of wrong labels, the (1 - tau) largest are critical; their gradient is scaled by (1 - tau).
 

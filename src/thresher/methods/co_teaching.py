@@ -5,7 +5,8 @@ Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely
 other's choice. R(t) falls from 1 to 1 - noise_rate over the first `ramp` epochs.
 
 Deviations: the loss is the mean over the kept samples; the authors divide that mean by their number once more, harmless
-under Adam, a hundredfold smaller step under SGD. There is no cap on the number of steps per epoch.
+under Adam, a hundredfold smaller step under SGD. R(t) follows the paper, t = 0 in the first epoch; their code is at its
+end one epoch sooner. There is no cap on the number of steps per epoch.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Early-learning regularisation: pull predictions towards their own running mean.
 
 Liu et al., "Early-Learning Regularization Prevents Memorization of Noisy Labels", NeurIPS 2020 (arXiv 2007.00151),
-equations 6 and 10. Early in training a network is right about wrongly labelled samples; a running mean of its
+equation 7 and section 4.3. Early in training a network is right about wrongly labelled samples; a running mean of its
 predictions t remembers that, and the penalty lambda * mean log(1 - <t, p>) keeps the prediction p near it.
 As in the authors' code: p is clamped to [1e-4, 1 - 1e-4] and not renormalised, t is updated first, from the normalised
 clamped p, starts at 0 and has no bias correction, so the penalty warms itself up. Negative losses are normal.
@@ -10,7 +10,8 @@ Defaults: lambda 3, beta 0.7 (CIFAR-10, symmetric noise); asymmetric noise 1 and
 
 Deviations: none in the mathematics. t is a saved table (the authors lose it), lives in float32, and a non-finite
 prediction is refused before it enters (theirs poisons the row for ever). The suspects of the paper's README,
-argmax t != y, are what `suspicion` reports above 0.
+argmax t != y, are what `suspicion` reports above 0. With thousands of classes the clamp alone caps the penalty, as in
+theirs.
 """
 
 import math

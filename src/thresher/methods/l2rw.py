@@ -7,11 +7,11 @@ dG/d eps_i = -lr * <grad G, grad l_i>; the weights are the positive parts of its
 That inner product is one forward-mode product, J_l(theta) grad G: exact, no second derivative occurs, and other samples'
 influence through batch norm is included, as in the virtual step. `score="finite_difference"` takes the difference of the
 losses along grad G instead: cheaper, about 2 % off, and it works where an operation has no forward mode; "auto" turns to
-it in that case. Both use each batch's own statistics and leave the running ones alone. A batch whose weights are all
-zero is skipped.
+it in that case. Both use each batch's own statistics and leave the running ones alone, as well as the random generator.
+A batch whose weights are all zero adds no gradient; momentum and weight decay still act, as in the authors' code.
 
-Deviations: the clean gradient has no weight-decay term (the authors' code adds their regularisation collection). Clean
-rows leave the noisy training set, as in theirs.
+Deviations: the clean gradient has no weight-decay term (the authors' code adds their regularisation collection). The
+virtual step's rate is 1, for it cancels in the normalised weights. Clean rows leave the noisy training set, as in theirs.
 """
 
 import math
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.functional import one_hot
+from torch.nn.modules.dropout import _DropoutNd
 
 from thresher.engine.combine import cross_entropy
 from thresher.engine.method import field
@@ -95,7 +96,9 @@ class L2RW:
 
 
 def _losses_at(step: Step, params: Mapping[str, Tensor]) -> Tensor:
-    logits = step.logits_at(params)
+    """Losses ``[B]`` at other parameters; every call draws the same dropout masks and leaves the generator as it was."""
+    with torch.random.fork_rng([] if step.index.device.type == "cpu" else [step.index.device]):
+        logits = step.logits_at(params)
     return step.run.method.loss(logits, step.target, step)
 
 
@@ -112,10 +115,12 @@ def exact_scores(step: Step, params: Mapping[str, Tensor], direction: Mapping[st
 def difference_scores(step: Step, params: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> Tensor:
     """The same inner products from the losses a small way along `direction`, ``[B]``.
 
-    The training forward pass serves as the other end, unless it ran in lower precision.
+    The training forward pass serves as the other end, unless it ran in lower precision or with other dropout masks.
     """
+    network = step.run.nets[step.net]
+    same = step.run.runtime.precision == "32" and not any(isinstance(m, _DropoutNd) for m in network.modules())
     norm = torch.stack([g.square().sum() for g in direction.values()]).sum().sqrt().clamp_min(1e-12)
     reach = _REACH / norm
     moved = {n: p + reach * direction[n] if n in direction else p for n, p in params.items()}
-    here = step.losses.detach() if step.run.runtime.precision == "32" else _losses_at(step, params)
+    here = step.losses.detach() if same else _losses_at(step, params)
     return (_losses_at(step, moved) - here) / reach

@@ -1,7 +1,7 @@
 """SOP: model each sample's label noise by its own sparse variables, learned beside the network.
 
-Liu et al., "Robust Training under Label Noise by Over-parameterization", ICML 2022 (arXiv 2202.14026), equations 3 to 5
-and algorithm 1. With one-hot label y, U = u^2 y and V = v^2 (1 - y) explain the label: pi = softmax(z) + U - V, and the
+Liu et al., "Robust Training under Label Noise by Over-parameterization", ICML 2022 (arXiv 2202.14026), algorithm 1.
+With one-hot label y, U = u^2 y and V = v^2 (1 - y) explain the label: pi = softmax(z) + U - V, and the
 loss is cross-entropy of pi plus |onehot(argmax z) + U - V - y|^2. Gradient descent on u and v, started near 0, favours
 sparse U and V, so only wrong labels are explained away.
 
@@ -12,7 +12,8 @@ The dynamics are multiplicative: v wakes after about 18.4 / ln(1 + 4 rate_v / B)
 and length is dead or explosive at another, so `activation` states that number of epochs instead and derives rate_v.
 
 Deviations: u and v are projected to [-1, 1] after each step, as the paper's algorithm 1 says and the code forgets (it
-freezes what overshoots); rows are updated sparsely, which is exact here. The consistency term of SOP+ needs a strong
+freezes what overshoots); rows are updated sparsely, which is exact here, for their optimiser has neither momentum nor
+decay. The balance penalty trains the network only; in the code it moves u a little, too. The consistency term of SOP+ needs a strong
 view and follows with it.
 """
 
@@ -84,14 +85,15 @@ class SOP:
     def _tables(self, step: Step) -> tuple[Table, Table]:
         seed, classes = step.run.seed, step.run.classes
         rate = activation_rate(self.activation, step.rows_per_update) if self.activation else self.rate_v
-        u = step.table("sop_u", fill=lambda rows: _START * normal(seed, rows, _U), rate=self.rate_u, project=_project)
-        v = step.table(
-            "sop_v",
-            classes,
-            fill=lambda rows: _START * normal(seed, rows * classes + torch.arange(classes, device=rows.device), _V),
-            rate=rate,
-            project=_project,
-        )
+
+        def start_u(rows: Tensor) -> Tensor:
+            return _START * normal(seed, rows, _U)
+
+        def start_v(rows: Tensor) -> Tensor:
+            return _START * normal(seed, rows[:, None] * classes + torch.arange(classes, device=rows.device), _V)
+
+        u = step.table("sop_u", fill=start_u, rate=self.rate_u, project=_project)
+        v = step.table("sop_v", classes, fill=start_v, rate=rate, project=_project)
         return u, v
 
     def suspicion(self, run: "Run") -> Tensor:

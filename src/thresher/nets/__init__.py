@@ -6,9 +6,8 @@ from torch import nn
 
 from thresher.engine.options import nearest
 from thresher.errors import UsageError
-from thresher.nets import lenet as _lenet
 from thresher.nets.cnn8 import cnn8
-from thresher.nets.lenet import lenet
+from thresher.nets.lenet import SMALLEST, lenet
 from thresher.nets.mlp import mlp
 from thresher.nets.preact_resnet import preact_resnet18
 from thresher.nets.small_cnn import small_cnn
@@ -23,4 +22,91 @@ _NETS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "preact_resnet18": preact_resnet18,
 }
 
-_SMALL = 16  # pixels, up to which small_cnn is chosen
+# The longer side, in pixels, up to which `auto` takes each kind of network.
+_TINY = 16
+_GREY = 32
+_COLOUR = 64
+
+
+def names() -> list[str]:
+    """The names that `build` takes, from the smallest network to the largest.
+
+    Example:
+        >>> names()
+        ['mlp', 'small_cnn', 'lenet', 'cnn8', 'preact_resnet18']
+    """
+    return list(_NETS)
+
+
+def build(name: str, shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """A new network with random weights, from torch's default generator.
+
+    Its `forward` maps float inputs ``[B, *shape]`` to features ``[B, F]`` and logits ``[B, outputs]``; its attribute
+    `head` is the linear layer from the one to the other.
+
+    Args:
+        name: one of `names()`.
+        shape: of one input, ``(C, H, W)`` for images or ``(D,)`` for features.
+        outputs: the number of logits.
+
+    Raises:
+        UsageError: an unknown name, or inputs that the network cannot take.
+
+    Example:
+        >>> import torch
+        >>> features, logits = build("small_cnn", (1, 8, 8), 10)(torch.zeros(2, 1, 8, 8))
+        >>> features.shape, logits.shape
+        (torch.Size([2, 128]), torch.Size([2, 10]))
+        >>> build("small_cn", (1, 8, 8), 10)
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: there is no net 'small_cn': did you mean small_cnn?
+    """
+    if name not in _NETS:
+        raise UsageError(f"there is no net {name!r}: {nearest(name, _NETS)}")
+    _check(shape, outputs)
+    return _NETS[name](shape, outputs)
+
+
+def auto(shape: tuple[int, ...], device_type: str) -> str:
+    """The network for inputs that come without a wish.
+
+    Features: mlp. Images up to 16 pixels, or less than 12 high or wide: small_cnn. Grey images up to 32: lenet. Colour
+    images up to 64: preact_resnet18 on a GPU, cnn8 on a CPU.
+
+    Args:
+        shape: of one input, ``(C, H, W)`` or ``(D,)``.
+        device_type: of the torch device that trains, such as ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        One of `names()`.
+
+    Raises:
+        UsageError: larger images; the message names a network to pass.
+
+    Example:
+        >>> auto((64,), "cpu"), auto((1, 28, 28), "cpu"), auto((3, 32, 32), "cuda")
+        ('mlp', 'lenet', 'preact_resnet18')
+    """
+    _check(shape)
+    if len(shape) == 1:
+        return "mlp"
+    channels, *sides = shape
+    if max(sides) <= _TINY or min(sides) < SMALLEST:
+        return "small_cnn"
+    if channels == 1 and max(sides) <= _GREY:
+        return "lenet"
+    if channels > 1 and max(sides) <= _COLOUR:
+        return "cnn8" if device_type == "cpu" else "preact_resnet18"
+    kind, limit = ("grey", _GREY) if channels == 1 else ("colour", _COLOUR)
+    raise UsageError(
+        f"there is no automatic net for {kind} images of {sides[0]} x {sides[1]} pixels, only up to {limit}: "
+        f"pass --net preact_resnet18, which takes any size, or --size {limit}"
+    )
+
+
+def _check(shape: tuple[int, ...], outputs: int = 1) -> None:
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise UsageError(f"one input has shape {tuple(shape)}: give (C, H, W) for images or (D,) for features")
+    if outputs < 1:
+        raise UsageError(f"a net cannot have {outputs} outputs: give 1 or more, one per class")

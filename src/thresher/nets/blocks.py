@@ -30,7 +30,7 @@ class Net(nn.Module):
         self.head = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``[B, width]`` and logits ``[B, outputs]`` of inputs ``[B, *shape]``, in the dtype of the weights."""
+        """Features ``[B, width]`` and logits ``[B, outputs]`` of inputs ``[B, *shape]``."""
         features = self.body(x)
         return features, self.head(features)
 

@@ -55,7 +55,7 @@ def preact_resnet18(shape: tuple[int, ...], outputs: int) -> Net:
     Example:
         >>> net = preact_resnet18((3, 32, 32), 10)
         >>> sum(p.numel() for p in net.parameters())
-        11172170
+        11171274
     """
     channels, _, _ = image("preact_resnet18", shape)
     layers = [*conv_bn_relu(channels, 64)]

@@ -24,12 +24,14 @@ class Mixture:
     def posterior(self, values: np.ndarray) -> np.ndarray:
         """Probability that each value comes from the component with the smaller mean, float64 ``[N]``.
 
-        Beyond the two means the nearer component takes all that the densities would give the other: a wide component
-        would otherwise claim the far end of the narrow one's side.
+        Beyond the two means the nearer component has at least the share it has at its mean: a wide component would
+        otherwise claim the far end of the narrow one's side.
         """
-        lower = self._responsibilities(np.asarray(values, dtype=np.float64))[0]
-        lower = np.where(values <= self.means[0], np.maximum(lower, 0.5), lower)
-        return np.where(values >= self.means[1], np.minimum(lower, 0.5), lower)
+        values = np.asarray(values, dtype=np.float64)
+        lower = self._responsibilities(values)[0]
+        at_low, at_high = self._responsibilities(self.means)[0]
+        lower = np.where(values <= self.means[0], np.maximum(lower, at_low), lower)
+        return np.where(values >= self.means[1], np.minimum(lower, at_high), lower)
 
     def _responsibilities(self, values: np.ndarray) -> np.ndarray:
         log_density = (

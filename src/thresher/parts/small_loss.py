@@ -7,7 +7,7 @@ from torch import Tensor
 def kept_share(when: float, noise_rate: float, ramp: float) -> float:
     """Share of samples to keep at fractional epoch `when`: 1 at the start, 1 - noise_rate after `ramp` epochs.
 
-    Co-teaching's R(t) with exponent 1, a function of the whole epoch as in the authors' code.
+    Co-teaching's R(t) with exponent 1; it changes from epoch to epoch, not inside one.
 
     Example:
         >>> kept_share(0, 0.4, 10), kept_share(5, 0.4, 10), kept_share(99, 0.4, 10)

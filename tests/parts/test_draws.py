@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thresher.data.draws import uniform
+from thresher.parts.draws import uniform
 from thresher.engine.randomness import mix
 
 ROWS = torch.arange(100_000)

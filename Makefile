@@ -1,0 +1,47 @@
+# Every target makes .venv by itself, from constraints.txt, and a second call finds it made.
+# Needed beforehand: a Python of 3.11 or newer with its venv module, make, git.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := .venv/bin
+READY := .venv/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test lint format
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY)  ## make .venv, with everything in it
+
+demo: $(READY)  ## train on digits with wrong labels, find them, write a report
+	$(BIN)/thresher demo
+
+test: lint  ## all that CI runs: format, lint, types, doctests, tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+lint: $(READY)  ## format check, lint, types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: $(READY)  ## format, and mend what lint can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Thresher needs Python 3.11 or newer, and none was found." >&2; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet uv
+
+$(READY): pyproject.toml constraints.txt | $(filter .uv/bin/uv,$(UV))
+	@test -n "$(PYTHON)" || { echo "Thresher needs Python 3.11 or newer, and none was found." >&2; exit 1; }
+	test -x $(BIN)/python || $(UV) venv --quiet --no-python-downloads --python "$$(command -v $(PYTHON))" .venv
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m thresher`, the same as the command `thresher`."""
+
+from thresher.cli import main
+
+main()

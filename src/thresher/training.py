@@ -1,0 +1,477 @@
+"""From data and a method's name to a finished run folder: checks first, then trains, finds and reports."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thresher import data as sources
+from thresher import methods as zoo
+from thresher import nets, noise
+from thresher.data import Data
+from thresher.data.resident import Resident
+from thresher.data.split import split
+from thresher.engine.checkpoint import Interrupted, plain_disk_errors, write_atomically
+from thresher.engine.combine import Combination
+from thresher.engine.evaluate import Held
+from thresher.engine.method import Method, described
+from thresher.engine.options import Options, resolve
+from thresher.engine.runtime import PeerLost, Runtime, parse_device
+from thresher.engine.study import Material, Study
+from thresher.errors import ThresherError, UsageError
+from thresher.findings import find
+from thresher.noise import Noise
+from thresher.result import Result, load
+
+FORMAT = 1
+Progress = Callable[[str | None, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A training with everything decided and checked, and nothing written yet.
+
+    Attributes:
+        data: all given rows, with noise put in where it was asked for.
+        source: what `load` needs to read the data again, or None for arrays.
+        noise: what was put in, or None.
+        noise_specs: how that was asked for.
+        held: source rows of the noisy validation split.
+        trusted: source rows of trusted samples.
+        trusted_as: how they were asked for.
+        method: the combination.
+        options: every setting, with the net's name resolved.
+        device: as typed.
+        folder: of the run.
+        cross_fit: folds of confident learning; 0 for none.
+        resume: the folder exists and goes on.
+    """
+
+    data: Data
+    source: str | None
+    noise: Noise | None
+    noise_specs: tuple[str, ...]
+    held: np.ndarray
+    trusted: np.ndarray
+    trusted_as: str | None
+    method: Combination
+    options: Options
+    device: str
+    folder: Path
+    cross_fit: int = 0
+    resume: bool = False
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Source rows to train on, int64 ``[N]``."""
+        left = np.ones(len(self.data.train), dtype=bool)
+        left[self.held] = left[self.trusted] = False
+        return np.flatnonzero(left)
+
+    def described(self) -> dict[str, Any]:
+        """What `run.json` says: enough to know what was done, and to do it again."""
+        return {
+            "format_version": FORMAT,
+            "data": {
+                "name": self.data.name,
+                "source": self.source,
+                "rows": len(self.data.train),
+                "test": 0 if self.data.test is None else len(self.data.test),
+                "shape": list(self.data.train.inputs.shape[1:]),
+                "classes": list(self.data.classes),
+                "fingerprint": self.data.fingerprint,
+            },
+            "noise": list(self.noise_specs),
+            "method": [described(method) for method in self.method.methods],
+            "options": dataclasses.asdict(self.options),
+            "trusted": self.trusted_as,
+            "cross_fit": self.cross_fit,
+            "device": self.device,
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    names = ("thresher", "torch", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def prepare(
+    data: object,
+    method: str | Method | Sequence[str | Method] = "elr",
+    *,
+    noise: str | Sequence[str] | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    device: str = "auto",
+    trusted: str | Path | None = None,
+    root: str | Path | None = None,
+    cross_fit: int = 0,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Job:
+    """Decide and check everything about a training; nothing is trained or written.
+
+    Args:
+        data: anything `thresher.data.load` reads.
+        method: names, method objects, or a list of either.
+        noise: noise to put into the labels, ``NAME:RATE[:SEED]``, for benchmarks.
+        out: the run folder; default ``runs/<name>``.
+        name: of the run; default made of data, methods and a counter.
+        device: auto, cpu, cpu:N, cuda, or CUDA numbers.
+        trusted: ``per-class:N`` (needs known true labels) or a CSV file with columns key and label.
+        root: the folder of official data files.
+        cross_fit: folds of confident learning on cross-fitted probabilities after training; 0 for none.
+        resume: go on in the folder, which must hold the same training.
+        settings: of `Options`, nested as in TOML.
+
+    Raises:
+        UsageError: anything about the request that cannot work.
+    """
+    options = resolve(settings or {})
+    combination = Combination(zoo.parse(method))
+    accelerator, _ = parse_device(device)
+    loaded = sources.load(data, root=root)
+    specs = (noise,) if isinstance(noise, str) else tuple(noise or ())
+    drawn = _put_in_noise(loaded, specs, options.seed)
+    if drawn is not None:
+        loaded = loaded.with_labels(torch.as_tensor(drawn.labels), torch.as_tensor(drawn.clean))
+        if sentence := hopeless(drawn):
+            warnings.warn(sentence, stacklevel=2)
+    if cross_fit < 0 or cross_fit == 1:
+        raise UsageError(f"cross_fit is {cross_fit}: it is a number of folds, 2 or more, or 0 for none")
+    chosen, loaded = _trusted(trusted, loaded, options.seed)
+    if combination.needs_trusted and not len(chosen):
+        raise UsageError(
+            f"{combination.name} learns from trusted samples and got none: pass trusted= or --trusted, "
+            "for instance per-class:10"
+        )
+    left = np.setdiff1d(np.arange(len(loaded.train)), chosen)
+    groups = None if loaded.train.groups is None else loaded.train.groups[left]
+    _, held = split(loaded.train.labels.numpy()[left], options.valid, options.seed, groups)
+    shape = tuple(loaded.train.inputs.shape[1:])
+    net = nets.auto(shape, accelerator) if options.net == "auto" else options.net
+    options = dataclasses.replace(options, net=net)
+    nets.build(net, shape, len(loaded.classes))
+    job = Job(
+        loaded,
+        data if isinstance(data, str) else None,
+        drawn,
+        specs,
+        left[held],
+        chosen,
+        None if trusted is None else str(trusted),
+        combination,
+        options,
+        device,
+        _folder(out, name, loaded, combination),
+        cross_fit,
+        resume,
+    )
+    if options.batch > len(job.rows):
+        raise UsageError(f"batch is {options.batch}, and only {len(job.rows)} rows are trained on: lower --bs")
+    _check_folder(job)
+    return job
+
+
+def hopeless(drawn: Noise) -> str | None:
+    """A warning about noise that no method can survive, or None."""
+    return noise.hopeless(drawn)
+
+
+def _put_in_noise(data: Data, specs: Sequence[str], seed: int) -> Noise | None:
+    if not specs:
+        return None
+    return noise.apply(specs, data.train.labels.numpy(), data.classes, seed=seed, confusions=data.confusions)
+
+
+def _trusted(said: str | Path | None, data: Data, seed: int) -> tuple[np.ndarray, Data]:
+    """Source rows that are trusted, and the data with their labels set right."""
+    if said is None:
+        return np.zeros(0, dtype=np.int64), data
+    text = str(said)
+    if text.startswith("per-class:"):
+        count = text.removeprefix("per-class:")
+        if not count.isdecimal() or int(count) < 1:
+            raise UsageError(f"trusted is {text!r}: write per-class:N with N samples of each class, for instance per-class:10")
+        if data.train.clean is None:
+            raise UsageError("per-class trusted samples need known true labels: put noise in with --noise, or pass a CSV file")
+        rng = np.random.Generator(np.random.PCG64(seed))
+        clean = data.train.clean.numpy()
+        rows = [rng.permutation(np.flatnonzero(clean == k))[: int(count)] for k in range(len(data.classes))]
+        chosen = np.sort(np.concatenate(rows))
+        return chosen, _relabelled(data, chosen, clean[chosen])
+    chosen, labels = _read_trusted(Path(text), data)
+    return chosen, _relabelled(data, chosen, labels)
+
+
+def _read_trusted(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        table = pd.read_csv(path, dtype=str)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the trusted file {path} cannot be read ({error}): it is a CSV with columns key and label") from error
+    if missing := {"key", "label"} - set(table.columns):
+        raise UsageError(f"the trusted file {path} has no column {sorted(missing)[0]!r}: it needs key and label")
+    places = {key: row for row, key in enumerate(data.train.keys)}
+    numbers = {name: k for k, name in enumerate(data.classes)}
+    for column, known in (("key", places), ("label", numbers)):
+        strange = [value for value in table[column] if value not in known]
+        if strange:
+            raise UsageError(f"the trusted file {path} has the {column} {strange[0]!r}, which the data does not know")
+    if table["key"].duplicated().any():
+        raise UsageError(f"the trusted file {path} has the key {table['key'][table['key'].duplicated()].iloc[0]!r} twice")
+    rows = np.array([places[key] for key in table["key"]], dtype=np.int64)
+    labels = np.array([numbers[label] for label in table["label"]], dtype=np.int64)
+    order = np.argsort(rows)
+    return rows[order], labels[order]
+
+
+def _relabelled(data: Data, rows: np.ndarray, labels: np.ndarray) -> Data:
+    changed = data.train.labels.clone()
+    changed[torch.as_tensor(rows)] = torch.as_tensor(labels)
+    return data.with_labels(changed, data.train.clean)
+
+
+def _folder(out: str | Path | None, name: str | None, data: Data, method: Combination) -> Path:
+    if out is not None:
+        return Path(out)
+    if name is not None:
+        return Path("runs") / name
+    stem = f"{Path(data.name).stem}-{method.name.replace(',', '-')}"
+    count = 1
+    while (Path("runs") / f"{stem}-{count}").exists():
+        count += 1
+    return Path("runs") / f"{stem}-{count}"
+
+
+def _check_folder(job: Job) -> None:
+    exists = job.folder.exists() and (job.folder.is_file() or any(job.folder.iterdir()))
+    if not job.resume:
+        if exists:
+            raise UsageError(f"{job.folder} exists: pick another with --out or --name, or go on with --resume {job.folder}")
+        return
+    stored = read_run(job.folder)
+    mine = json.loads(json.dumps(job.described()))
+    for part in ("data", "noise", "method", "trusted", "cross_fit"):
+        if stored[part] != mine[part]:
+            raise UsageError(
+                f"{job.folder} was trained with another {part} ({_difference(stored[part], mine[part])}): "
+                "resume with the same, or start a new run"
+            )
+    for setting, value in mine["options"].items():
+        if setting != "epochs" and stored["options"].get(setting) != value:
+            raise UsageError(
+                f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
+                "only the epochs and the device may differ at resume"
+            )
+    if stored["threads"] != torch.get_num_threads():
+        torch.set_num_threads(stored["threads"])  # other thread counts add in another order
+
+
+def _difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
+        return f"its {key} differs"
+    return f"{old} and not {new}"
+
+
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """The `run.json` of a run folder.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text())
+        version = stored["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder} is no run: it holds no readable run.json") from error
+    if version != FORMAT:
+        raise UsageError(f"{folder} has the format {version}, and this version of Thresher reads {FORMAT}")
+    return stored
+
+
+def resumed(folder: str | Path, *, epochs: int | None = None, device: str | None = None, root: str | None = None) -> Job:
+    """The job of an unfinished run, as its `run.json` describes it.
+
+    Args:
+        folder: of the run.
+        epochs: train up to so many; default as before.
+        device: default as before.
+        root: the folder of official data files.
+
+    Raises:
+        UsageError: no run is there, its data is gone or another, or it was made from arrays.
+    """
+    stored = read_run(folder)
+    if stored["data"]["source"] is None:
+        raise UsageError(f"{folder} was made from arrays in Python: go on with th.fit(..., out={str(folder)!r}, resume=True)")
+    settings = dict(stored["options"])
+    if epochs is not None:
+        settings["epochs"] = epochs
+    methods = [zoo.method(one["name"], **one["fields"]) for one in stored["method"]]
+    return prepare(
+        stored["data"]["source"],
+        methods,
+        noise=stored["noise"],
+        out=folder,
+        device=device or stored["device"],
+        trusted=stored["trusted"],
+        root=root,
+        cross_fit=stored["cross_fit"],
+        resume=True,
+        settings=settings,
+    )
+
+
+def material(job: Job, runtime: Runtime) -> Material:
+    """What the trainings of a job share, on the device."""
+    data, device = job.data, runtime.device
+    on_gpu = device.type == "cuda"
+    source = Resident(data.train.inputs, augment=data.augment, device=device, channels_last=on_gpu)
+    labels = data.train.labels
+    held, rows = torch.as_tensor(job.held), torch.as_tensor(job.rows)
+    test = None
+    if data.test is not None:
+        shown = Resident(data.test.inputs, device=device, moments=source.moments, channels_last=on_gpu)
+        test = Held(shown, torch.arange(len(data.test)), data.test.labels.to(device))
+    trusted = torch.as_tensor(job.trusted)
+    return Material(
+        source=source,
+        rows=rows,
+        labels=labels[rows],
+        classes=len(data.classes),
+        factory=lambda outputs: nets.build(job.options.net, source.shape, outputs),
+        valid=Held(source, held, labels[held].to(device)) if len(held) else None,
+        test=test,
+        clean=None if data.train.clean is None else data.train.clean[rows],
+        trusted=(trusted, labels[trusted]) if len(trusted) else None,
+    )
+
+
+def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
+    """Train a job, find suspects, and write the run folder with its report.
+
+    Args:
+        job: from `prepare` or `resumed`.
+        progress: called with the fit's name (None for the result's own training) and the record of each epoch.
+
+    Raises:
+        Interrupted: a signal asked to stop; a checkpoint was taken.
+    """
+    runtime = Runtime.start(job.device, job.options.precision)
+    shared = material(job, runtime)
+    if runtime.rank == 0:
+        _write_start(job, shared)
+    runtime.barrier()
+    study = Study(job.method, job.options, shared, runtime, job.folder, progress, lambda text: warnings.warn(text, stacklevel=2))
+    try:
+        run = study.run()
+        findings = find(study, run, job.data, job.held, job.cross_fit)
+    except (Interrupted, PeerLost) as error:
+        raise type(error)(f"{error}; go on with: thresher train --resume {job.folder}") from error
+    if runtime.rank == 0:
+        with plain_disk_errors(job.folder):
+            write_atomically(job.folder / "issues.csv", findings.issues.to_csv(index=False).encode())
+    runtime.barrier()
+    result = load(job.folder)
+    if runtime.rank == 0:
+        result.report(job.data)
+    return result
+
+
+def _write_start(job: Job, shared: Material) -> None:
+    with plain_disk_errors(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)
+    if job.noise is not None and not job.resume:
+        job.noise.save(job.folder / "noise.npz")
+    mean, std = shared.source.moments  # type: ignore[attr-defined]
+    record = {
+        **job.described(),
+        "moments": {"mean": mean.tolist(), "std": std.tolist()},
+        "command": " ".join(sys.argv),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_atomically(job.folder / "run.json", json.dumps(record, indent=1).encode())
+
+
+def fit(
+    data: object,
+    method: str | Method | Sequence[str | Method] = "elr",
+    *,
+    noise: str | Sequence[str] | None = None,
+    net: str = "auto",
+    epochs: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    trusted: str | Path | None = None,
+    root: str | Path | None = None,
+    cross_fit: int = 0,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Result:
+    """Train on wrongly labelled data, and say which labels are wrong.
+
+    Args:
+        data: a known name ("digits"), a ``.npz`` file, arrays ``(x, y)`` or ``(x, y, x_test, y_test)``.
+        method: ``"elr"``, ``"elr,cdr"``, a method object, or a list.
+        noise: wrong labels to put in for a benchmark, for instance ``"symmetric:0.4"``.
+        net: a network's name, or auto.
+        epochs: length of the training; default 60.
+        seed: of everything random.
+        out: the run folder; default a new one under ``runs/``.
+        device: auto, cpu, cpu:N (N processes), cuda, or CUDA numbers such as "0,2".
+        trusted: ``per-class:N`` or a CSV file of rows known to be right.
+        root: the folder of official data files; default THRESHER_DATA.
+        cross_fit: folds of confident learning after training; 0 for none.
+        resume: go on in `out`.
+        progress: called with (fit name, record) after each epoch.
+        **options: further settings of `thresher.engine.options.Options`, for instance
+            ``optimizer={"lr": 0.1}``.
+
+    Raises:
+        ThresherError: one sentence about what is wrong.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.arange(200) % 2
+        >>> x = rng.normal(size=(200, 4)) + 3 * y[:, None]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = fit((x, y), "gce", noise="symmetric:0.2", epochs=3, batch=32, out=folder + "/run")
+        ...     int(result.issues["is_label_issue"].head(5).sum())
+        5
+    """
+    settings: dict[str, Any] = {"net": net, "seed": seed, **options}
+    if epochs is not None:
+        settings["epochs"] = epochs
+    job = prepare(
+        data,
+        method,
+        noise=noise,
+        out=out,
+        device=device,
+        trusted=trusted,
+        root=root,
+        cross_fit=cross_fit,
+        resume=resume,
+        settings=settings,
+    )
+    return train(job, progress or (lambda name, record: None))
