@@ -52,7 +52,13 @@ def run(
     found = results[chosen].summary()["detection"]
     return {
         "methods": [
-            {"method": r.method, "last": r.last, "selected": r.selected, "oracle": r.oracle, "seconds": round(r.seconds, 1)}
+            {
+                "method": r.method,
+                "last": r.last,
+                "selected": r.selected,
+                "oracle": r.oracle,
+                "seconds": round(r.seconds, 1),
+            }
             for r in results
         ],
         "detection": found,

@@ -144,11 +144,11 @@ def cross_fitted(study: Study, rows: np.ndarray, data: Data, count: int) -> np.n
     groups = None if data.train.groups is None else data.train.groups[rows[:size]]
     fold = torch.as_tensor(folds(material.labels.numpy(), count, options.seed, groups))
     inside, outside = torch.zeros(size, material.classes), torch.zeros(len(rows) - size, material.classes)
-    stop = {"stop": "patience", "patience": _FOLD_PATIENCE} if material.valid is not None else {}
+    stop: dict[str, Any] = {"monitor": False, "average": 0.0}
+    if material.valid is not None:
+        stop |= {"stop": "patience", "patience": _FOLD_PATIENCE}
     for k in range(count):
-        run = study.fit(
-            f"fold-{k}", keep=fold != k, epochs=min(options.epochs, _FOLD_EPOCHS), monitor=False, average=0.0, **stop
-        )
+        run = study.fit(f"fold-{k}", keep=fold != k, epochs=min(options.epochs, _FOLD_EPOCHS), **stop)
         use_best(run)
         inside[fold == k] = _predicted(run, material.rows[fold == k])
         outside += _predicted(run, torch.as_tensor(rows[size:])) / count

@@ -17,12 +17,10 @@ from thresher import nets, report
 from thresher.audit.scores import detection
 from thresher.data import Data
 from thresher.data.arrays import read_inputs
-from thresher.data.resident import Resident
 from thresher.engine import checkpoint
 from thresher.engine.combine import Combination
-from thresher.engine.evaluate import Judge, predict_rows
-from thresher.engine.method import name_of
-from thresher.engine.options import Options, resolve
+from thresher.engine.evaluate import Judge
+from thresher.engine.options import resolve
 from thresher.engine.run import Run
 from thresher.errors import UsageError
 from thresher.noise import Noise
@@ -43,8 +41,8 @@ class Model(nn.Module):
     def __init__(self, run: Run, moments: tuple[Tensor, Tensor], is_image: bool) -> None:
         super().__init__()
         shape = (-1, 1, 1) if is_image else (-1,)
-        self.register_buffer("mean", moments[0].float().view(shape))
-        self.register_buffer("std", moments[1].float().view(shape))
+        self.mean = nn.Buffer(moments[0].float().view(shape))
+        self.std = nn.Buffer(moments[1].float().view(shape))
         self.nets = nn.ModuleList([run.network(net) for net in run.method.predictors(run)])
         self.classes = run.classes
 
@@ -85,22 +83,22 @@ class Result:
     @property
     def last(self) -> float | None:
         """Test accuracy after the last epoch."""
-        return self.scores["last"]
+        return _optional(self.scores["last"])
 
     @property
     def last10(self) -> float | None:
         """Mean test accuracy of the last ten epochs."""
-        return self.scores["last10"]
+        return _optional(self.scores["last10"])
 
     @property
     def selected(self) -> float | None:
         """Test accuracy at the epoch that the noisy validation split selects."""
-        return self.scores["selected"]
+        return _optional(self.scores["selected"])
 
     @property
     def oracle(self) -> float | None:
         """The best test accuracy of any epoch; it leaks the test set, so it is for figures only."""
-        return self.scores["oracle"]
+        return _optional(self.scores["oracle"])
 
     @property
     def seconds(self) -> float:
@@ -180,7 +178,8 @@ class Result:
 
     def predict(self, x: object) -> np.ndarray:
         """Class names, ``[n]``; see `predict_proba`."""
-        return np.array(self.run["data"]["classes"])[self.predict_proba(x).argmax(1)]
+        names = np.array(self.run["data"]["classes"])
+        return np.asarray(names[self.predict_proba(x).argmax(1)])
 
     def summary(self) -> dict[str, Any]:
         """The document of ``thresher train --json``."""
@@ -221,6 +220,10 @@ class Result:
         return write_report([self], self.path / "report.html", title=self.path.name, data=data)
 
 
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 class _Nothing:
     """The source of a run that is loaded to predict: it has no training rows."""
 
@@ -240,7 +243,9 @@ def load(path: str | Path) -> Result:
     folder = Path(path)
     run = read_run(folder)
     issues = folder / "issues.csv"
-    return Result(folder, run, pd.DataFrame(_records(folder / "metrics.jsonl")), _read_issues(issues) if issues.exists() else None)
+    return Result(
+        folder, run, pd.DataFrame(_records(folder / "metrics.jsonl")), _read_issues(issues) if issues.exists() else None
+    )
 
 
 def _read_issues(path: Path) -> pd.DataFrame:
@@ -280,7 +285,9 @@ def write_report(
             chosen=chosen,
             detections=first.detections,
             noise=None if noise is None else _noise_facts(noise),
-            truth=None if noise is None or data is None else dict(zip(data.train.keys, names[noise.clean], strict=True)),
+            truth=None
+            if noise is None or data is None
+            else dict(zip(data.train.keys, names[noise.clean], strict=True)),
             image=None if data is None else _pictures(data),
             command=first.run["command"],
             versions=first.run["versions"],

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import platform
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from thresher.engine.method import Method, described
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import PeerLost, Runtime, parse_device
 from thresher.engine.study import Material, Study
-from thresher.errors import ThresherError, UsageError
+from thresher.errors import UsageError
 from thresher.findings import find
 from thresher.noise import Noise
 from thresher.result import Result, load
@@ -207,9 +206,13 @@ def _trusted(said: str | Path | None, data: Data, seed: int) -> tuple[np.ndarray
     if text.startswith("per-class:"):
         count = text.removeprefix("per-class:")
         if not count.isdecimal() or int(count) < 1:
-            raise UsageError(f"trusted is {text!r}: write per-class:N with N samples of each class, for instance per-class:10")
+            raise UsageError(
+                f"trusted is {text!r}: write per-class:N with N samples of each class, for instance per-class:10"
+            )
         if data.train.clean is None:
-            raise UsageError("per-class trusted samples need known true labels: put noise in with --noise, or pass a CSV file")
+            raise UsageError(
+                "per-class trusted samples need known true labels: put noise in with --noise, or pass a CSV file"
+            )
         rng = np.random.Generator(np.random.PCG64(seed))
         clean = data.train.clean.numpy()
         rows = [rng.permutation(np.flatnonzero(clean == k))[: int(count)] for k in range(len(data.classes))]
@@ -223,7 +226,9 @@ def _read_trusted(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
     try:
         table = pd.read_csv(path, dtype=str)
     except (OSError, ValueError) as error:
-        raise UsageError(f"the trusted file {path} cannot be read ({error}): it is a CSV with columns key and label") from error
+        raise UsageError(
+            f"the trusted file {path} cannot be read ({error}): it is a CSV with columns key and label"
+        ) from error
     if missing := {"key", "label"} - set(table.columns):
         raise UsageError(f"the trusted file {path} has no column {sorted(missing)[0]!r}: it needs key and label")
     places = {key: row for row, key in enumerate(data.train.keys)}
@@ -233,7 +238,9 @@ def _read_trusted(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
         if strange:
             raise UsageError(f"the trusted file {path} has the {column} {strange[0]!r}, which the data does not know")
     if table["key"].duplicated().any():
-        raise UsageError(f"the trusted file {path} has the key {table['key'][table['key'].duplicated()].iloc[0]!r} twice")
+        raise UsageError(
+            f"the trusted file {path} has the key {table['key'][table['key'].duplicated()].iloc[0]!r} twice"
+        )
     rows = np.array([places[key] for key in table["key"]], dtype=np.int64)
     labels = np.array([numbers[label] for label in table["label"]], dtype=np.int64)
     order = np.argsort(rows)
@@ -262,7 +269,9 @@ def _check_folder(job: Job) -> None:
     exists = job.folder.exists() and (job.folder.is_file() or any(job.folder.iterdir()))
     if not job.resume:
         if exists:
-            raise UsageError(f"{job.folder} exists: pick another with --out or --name, or go on with --resume {job.folder}")
+            raise UsageError(
+                f"{job.folder} exists: pick another with --out or --name, or go on with --resume {job.folder}"
+            )
         return
     stored = read_run(job.folder)
     mine = json.loads(json.dumps(job.described()))
@@ -306,7 +315,9 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     return stored
 
 
-def resumed(folder: str | Path, *, epochs: int | None = None, device: str | None = None, root: str | None = None) -> Job:
+def resumed(
+    folder: str | Path, *, epochs: int | None = None, device: str | None = None, root: str | None = None
+) -> Job:
     """The job of an unfinished run, as its `run.json` describes it.
 
     Args:
@@ -320,7 +331,9 @@ def resumed(folder: str | Path, *, epochs: int | None = None, device: str | None
     """
     stored = read_run(folder)
     if stored["data"]["source"] is None:
-        raise UsageError(f"{folder} was made from arrays in Python: go on with th.fit(..., out={str(folder)!r}, resume=True)")
+        raise UsageError(
+            f"{folder} was made from arrays in Python: go on with th.fit(..., out={str(folder)!r}, resume=True)"
+        )
     settings = dict(stored["options"])
     if epochs is not None:
         settings["epochs"] = epochs
@@ -379,7 +392,9 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
     if runtime.rank == 0:
         _write_start(job, shared)
     runtime.barrier()
-    study = Study(job.method, job.options, shared, runtime, job.folder, progress, lambda text: warnings.warn(text, stacklevel=2))
+    study = Study(
+        job.method, job.options, shared, runtime, job.folder, progress, lambda text: warnings.warn(text, stacklevel=2)
+    )
     try:
         run = study.run()
         findings = find(study, run, job.data, job.held, job.cross_fit)

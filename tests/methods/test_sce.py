@@ -13,7 +13,7 @@ from thresher.methods.sce import SCE
 REVERSE = [
     (math.log(1e-4), [3.140716, 9.057039]),
     (-4.0, [1.363995, 3.933422]),
-    (-6.0, [2.045994, 5.900130]),
+    (-6.0, [2.045993, 5.900133]),
 ]
 
 
@@ -27,15 +27,13 @@ def naive(logits: list[float], target: list[float], alpha: float, beta: float, l
 
 
 @pytest.mark.parametrize(("log_zero", "values"), REVERSE)
-def test_golden_values_of_the_reverse_term(
-    golden: tuple[Tensor, Tensor], log_zero: float, values: list[float]
-) -> None:
+def test_golden_values_of_the_reverse_term(golden: tuple[Tensor, Tensor], log_zero: float, values: list[float]) -> None:
     assert SCE(0.0, 1.0, log_zero).loss(*golden).tolist() == pytest.approx(values, abs=5e-7)
 
 
 def test_golden_values(golden: tuple[Tensor, Tensor]) -> None:
     assert SCE().loss(*golden).tolist() == pytest.approx([3.182419, 9.466606], abs=5e-7)
-    assert SCE(log_zero=-6).loss(*golden).tolist() == pytest.approx([2.087697, 6.309697], abs=5e-7)
+    assert SCE(log_zero=-6).loss(*golden).tolist() == pytest.approx([2.087696, 6.309700], abs=5e-7)
 
 
 def test_equals_a_loop(random_batch: tuple[Tensor, Tensor, Tensor]) -> None:

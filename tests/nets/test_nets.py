@@ -88,7 +88,7 @@ def test_forward_mode_agrees_with_reverse_mode(name: str, shape: tuple[int, ...]
         result: Tensor = logits.square().sum()
         return result
 
-    _, forwards = torch.func.jvp(loss, (params,), (direction,))
+    forwards = torch.func.jvp(loss, (params,), (direction,))[1]
     gradient = torch.func.grad(loss)(params)
     backwards = sum((gradient[key] * direction[key]).sum() for key in params)
     torch.testing.assert_close(forwards, backwards)

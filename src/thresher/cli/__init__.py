@@ -19,6 +19,7 @@ app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown
 app.command("methods")(methods.methods)
 app.command("doctor")(doctor.doctor)
 
+
 def _version(wanted: bool) -> None:
     if wanted:
         import importlib.metadata
@@ -26,11 +27,13 @@ def _version(wanted: bool) -> None:
         typer.echo(importlib.metadata.version("thresher"))
         raise typer.Exit
 
+
 @app.callback()
 def _top(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Train accurate models from wrongly labelled data, and find the labels that are wrong."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line (default: the process's) and exit with 0, 1 (failed) or 2 (wrong usage)."""
@@ -46,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError:
         code = _fail("there is not enough memory for this: use less data or a smaller net", 1, arguments)
     sys.exit(code if isinstance(code, int) else 0)
+
 
 def _fail(sentence: str, code: int, arguments: list[str]) -> int:
     if "--debug" in arguments:

@@ -48,7 +48,8 @@ def _in_words(outcome: dict[str, Any]) -> str:
             "",
             f"Trained to the end, {worst['method']} learned wrong labels by heart; {best['method']} is "
             f"{100 * (best['last'] - worst['last']):.0f} points better on clean test digits.",
-            f"{found['method']} found {found['recall']:.1%} of the wrong labels; {found['precision']:.1%} of its suspects are wrong.",
+            f"{found['method']} found {found['recall']:.1%} of the wrong labels; "
+            f"{found['precision']:.1%} of its suspects are wrong.",
             f"Look at them: {outcome['report']}",
         ]
     )

@@ -44,7 +44,9 @@ def describe(name: str) -> dict[str, Any]:
     cls = zoo.load(name)
     text = inspect.getdoc(inspect.getmodule(cls)) or ""
     paragraphs = text.split("\n\n")
-    drop_in = "loss" if can_be(LOSS_SLOTS, "a loss") else "optimizer" if can_be(OPTIMIZER_SLOTS, "an optimiser") else None
+    drop_in = (
+        "loss" if can_be(LOSS_SLOTS, "a loss") else "optimizer" if can_be(OPTIMIZER_SLOTS, "an optimiser") else None
+    )
     return {
         "name": name,
         "family": cls.family,
@@ -74,6 +76,8 @@ def _page(described: dict[str, Any], cls: type) -> str:
     for one in described["fields"]:
         letter = f" (--{one['letter']})" if one["letter"] else ""
         lines.append(f"  --set {described['name']}.{one['name']}={one['default']}{letter}")
-    use = {"loss": "th.as_loss", "optimizer": "th.as_optimizer", None: "none, it needs the engine"}[described["drop_in"]]
+    use = {"loss": "th.as_loss", "optimizer": "th.as_optimizer", None: "none, it needs the engine"}[
+        described["drop_in"]
+    ]
     lines += ["", f"family: {described['family']}; slots: {', '.join(described['slots'])}; in your own loop: {use}"]
     return "\n".join(lines)

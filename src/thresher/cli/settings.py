@@ -59,7 +59,9 @@ def assignments(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
         name, equals, text = pair.partition("=")
         group, dot, field = name.partition(".")
         if not (equals and dot and group and field):
-            raise UsageError(f"--set {pair!r} is not understood: write --set method.field=value, for instance elr.strength=7")
+            raise UsageError(
+                f"--set {pair!r} is not understood: write --set method.field=value, for instance elr.strength=7"
+            )
         found.setdefault(group, {})[field] = value_of(text)
     return found
 
@@ -115,7 +117,9 @@ def build_methods(names: Sequence[str], groups: Mapping[str, Mapping[str, Any]],
     return [zoo.method(name, **settings[name]) for name in names]
 
 
-def request(config: Mapping[str, Any], command: Mapping[str, Any], pairs: Sequence[str], words: Sequence[str]) -> dict[str, Any]:
+def request(
+    config: Mapping[str, Any], command: Mapping[str, Any], pairs: Sequence[str], words: Sequence[str]
+) -> dict[str, Any]:
     """Keyword arguments of `thresher.training.prepare`.
 
     Args:
@@ -138,14 +142,20 @@ def request(config: Mapping[str, Any], command: Mapping[str, Any], pairs: Sequen
             if isinstance(value, Mapping):
                 groups.setdefault(key, {}).update(value)
     for stray in [key for key in groups if key in zoo.names() and key not in names]:
-        raise UsageError(f"there are settings for {stray}, which is not among the methods {', '.join(names)}: add it to --method")
+        raise UsageError(
+            f"there are settings for {stray}, which is not among the methods {', '.join(names)}: add it to --method"
+        )
     settings = {key: value for key, value in config.items() if key not in _REQUEST and not isinstance(value, Mapping)}
     settings |= {key: value for key, value in groups.items() if key not in names}
     typed_settings = {key: value for key, value in typed.items() if key not in (*_REQUEST, "lr", "out", "name", "root")}
     settings |= typed_settings
     if "lr" in typed:
         settings["optimizer"] = {**settings.get("optimizer", {}), "lr": typed["lr"]}
-    result = {key: typed.get(key, config[key]) if key in config else typed[key] for key in _REQUEST if key in typed or key in config}
+    result = {
+        key: typed.get(key, config[key]) if key in config else typed[key]
+        for key in _REQUEST
+        if key in typed or key in config
+    }
     result["method"] = build_methods(names, groups, letters(words))
     result |= {key: typed[key] for key in ("out", "name", "root") if key in typed}
     return {**result, "settings": settings}

@@ -16,15 +16,21 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion_mnist, or a .npz file.")] = None,
     method: Annotated[str | None, typer.Option(help="One method or several, as in elr,cdr. Default elr.")] = None,
-    noise: Annotated[list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")] = None,
+    noise: Annotated[
+        list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")
+    ] = None,
     net: Annotated[str | None, typer.Option(help="A network's name, or auto.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default 60.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate at the start. Default 0.02.")] = None,
     batch: Annotated[int | None, typer.Option("--bs", "--batch", help="Samples per step. Default 128.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. Default 0.")] = None,
     valid: Annotated[float | None, typer.Option(help="Share held out to select the epoch. Default 0.1.")] = None,
-    trusted: Annotated[str | None, typer.Option(help="Rows known to be right: a CSV (key,label), or per-class:N.")] = None,
-    cross_fit: Annotated[int | None, typer.Option(help="Folds of confident learning after training. Default 0.")] = None,
+    trusted: Annotated[
+        str | None, typer.Option(help="Rows known to be right: a CSV (key,label), or per-class:N.")
+    ] = None,
+    cross_fit: Annotated[
+        int | None, typer.Option(help="Folds of confident learning after training. Default 0.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cpu:N, cuda, or CUDA numbers such as 0,2.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Default runs/NAME.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run. Default: data, method and a counter.")] = None,
@@ -74,15 +80,22 @@ def train(
     typer.echo(json.dumps(summary) if as_json else summary_in_words(summary))
 
 
-def _resumed(resume: Path, typed: dict[str, Any], pairs: list[str] | None, words: list[str], config: Path | None) -> Any:
+def _resumed(
+    resume: Path, typed: dict[str, Any], pairs: list[str] | None, words: list[str], config: Path | None
+) -> Any:
     from thresher import training
 
     strange = [key for key, value in typed.items() if value is not None and key not in _FREE_AT_RESUME]
     if strange or pairs or words or config:
         what = strange[0] if strange else "a setting"
-        raise UsageError(f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs and --device can")
+        raise UsageError(
+            f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs and --device can"
+        )
     return training.resumed(
-        resume, epochs=typed["epochs"], device=typed["device"], root=None if typed["root"] is None else str(typed["root"])
+        resume,
+        epochs=typed["epochs"],
+        device=typed["device"],
+        root=None if typed["root"] is None else str(typed["root"]),
     )
 
 
@@ -108,7 +121,11 @@ def plan(job: Any) -> dict[str, Any]:
 
 def _in_words(plan: dict[str, Any]) -> str:
     data, options = plan["data"], plan["options"]
-    noise = "" if plan["noise"] is None else f", {plan['noise']['realised']:.1%} of labels made wrong ({plan['noise']['generator']})"
+    noise = (
+        ""
+        if plan["noise"] is None
+        else f", {plan['noise']['realised']:.1%} of labels made wrong ({plan['noise']['generator']})"
+    )
     return (
         f"would train {', '.join(plan['method'])}\n"
         f"on {data['name']}: {plan['train_rows']} rows, {plan['held_out_rows']} held out, {plan['trusted_rows']} trusted, "
@@ -126,7 +143,9 @@ def summary_in_words(summary: dict[str, Any]) -> str:
     lines = [f"test accuracy: {accuracy} (selected epoch {summary['best_epoch']})"] if accuracy else []
     lines.append(f"labels that look wrong: {summary['noise']['estimated']:.1%}")
     if found := summary["detection"]:
-        figures = ", ".join(f"{name} {found[name]:.1%}" for name in ("precision", "recall", "f1") if found[name] is not None)
+        figures = ", ".join(
+            f"{name} {found[name]:.1%}" for name in ("precision", "recall", "f1") if found[name] is not None
+        )
         lines.append(f"found by {found['method']}: {figures}")
     run = summary["run"]
     return "\n".join([*lines, f"suspects: {run}/issues.csv", f"report: {run}/report.html"])

@@ -193,7 +193,8 @@ def check_legal(methods: Sequence[Method]) -> None:
         several = [name_of(m) for m in methods if slot in filled_slots(m)]
         if len(several) > 1:
             raise UsageError(
-                f"{several[0]} and {several[1]} both fill the slot {slot!r}, which takes exactly one: choose between them"
+                f"{several[0]} and {several[1]} both fill the slot {slot!r}, which takes exactly one: "
+                "choose between them"
             )
     _check_honours(methods)
     mixing = [name_of(m) for m in methods if getattr(m, "mixes", False)]

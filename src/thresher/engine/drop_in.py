@@ -177,8 +177,14 @@ class MethodLoss(nn.Module):
 
     def _one_hot(self, labels: Tensor, logits: Tensor) -> Tensor:
         if logits.ndim != 2 or logits.shape[1] != self.run.classes:
-            raise ThresherError(f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed")
-        if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]:
+            raise ThresherError(
+                f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed"
+            )
+        if (
+            labels.device.type == "cpu"
+            and len(labels)
+            and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]
+        ):
             raise ThresherError(f"a label is outside 0..{logits.shape[1] - 1}")
         return one_hot(labels, logits.shape[1]).float()
 
@@ -294,7 +300,7 @@ class MethodOptimizer(torch.optim.Optimizer):
         self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
         self._weights = nn.ParameterList([p for group in self.param_groups for p in group["params"]])
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the wrapped optimiser on the methods' gradients."""
         loss = None
         if closure is not None:

@@ -177,4 +177,3 @@ def smoothed(values: Sequence[float | None]) -> list[float | None]:
         window = [v for v in values[max(0, k - _WINDOW + 1) : k + 1] if v is not None]
         result.append(sum(window) / len(window) if values[k] is not None else None)
     return result
-

@@ -12,7 +12,7 @@ from typing import Any
 from thresher.errors import UsageError
 
 Method = Any
-"""A method object. Slots are optional, which Python's protocols cannot say, so the type is open and `combine` checks."""
+"""A method object. Slots are optional, which Python's protocols cannot say: the type is open, and `combine` checks."""
 
 SLOTS: Mapping[str, str] = {
     "prepare": "all",

@@ -69,7 +69,9 @@ class Schedule:
             return self._cosine(when % self.period / self.period)
         if self.name == "onecycle":
             share = when / epochs
-            return share / self.warmup if share < self.warmup else self._cosine((share - self.warmup) / (1 - self.warmup))
+            return (
+                share / self.warmup if share < self.warmup else self._cosine((share - self.warmup) / (1 - self.warmup))
+            )
         return 1.0
 
     def _cosine(self, share: float) -> float:
@@ -181,7 +183,8 @@ def resolve(settings: Mapping[str, Any], base: Options | None = None) -> Options
         >>> resolve({"epochs": 5, "optimizer": {"lr": 0.1}}).optimizer
         Optimizer(name='sgd', lr=0.1, momentum=0.9, weight_decay=0.001, nesterov=False)
     """
-    return _replace(base or Options(), settings, "")
+    options: Options = _replace(base or Options(), settings, "")
+    return options
 
 
 def _replace(base: Any, settings: Mapping[str, Any], prefix: str) -> Any:
@@ -209,6 +212,6 @@ def _convert(name: str, value: Any, old: Any) -> Any:
         return float(value)
     if wanted is tuple and isinstance(value, list | tuple):
         return tuple(value)
-    if value is not None and not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    if (value is not None and not isinstance(value, wanted)) or (wanted is int and isinstance(value, bool)):
         raise UsageError(f"{name} is {value!r}: it must be of type {wanted.__name__}")
     return value

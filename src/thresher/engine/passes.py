@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thresher.engine.run import Run
 
 PREPARE, BETWEEN, EPOCH, AFTER = 0, 1, 2, 3
-"""Phases of an epoch. Only in `EPOCH` is the position kept: what comes before it is redone from a boundary checkpoint."""
+"""Phases of an epoch. Only in `EPOCH` is the position kept: what comes before is redone from a boundary checkpoint."""
 
 _TRUSTED = 31
 
@@ -46,7 +46,9 @@ class Position:
             ThresherError: a pass is still open.
         """
         if self.open:
-            raise ThresherError("a pass or scan was started inside a pass: finish one before the next, or it cannot resume")
+            raise ThresherError(
+                "a pass or scan was started inside a pass: finish one before the next, or it cannot resume"
+            )
         self.verb += 1
         return self.verb - 1
 

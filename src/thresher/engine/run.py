@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from thresher.engine import passes
-from thresher.engine.options import Options, Optimizer
+from thresher.engine.options import Optimizer, Options
 from thresher.engine.randomness import mix, seed_default
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs
@@ -27,7 +27,9 @@ class Source(Protocol):
 
     def open(
         self, batches: Sequence[Tensor], views: Sequence[str], seed: int
-    ) -> Iterator[dict[tuple[str, int], Tensor]]: ...
+    ) -> Iterator[dict[tuple[str, int], Tensor]]:
+        """Show the batches of a pass, one after the other; see `thresher.data.resident.Resident.open`."""
+        ...
 
 
 class Run:
@@ -129,14 +131,14 @@ class Run:
     def scan(
         self,
         fn: Callable[[Any, Batch], Any],
-        nets: int | tuple[int, ...] = 0,
+        nets: int | tuple[int | nn.Module, ...] = 0,
         view: str = "plain",
         into: Table | None = None,
     ) -> Any:
         """Visit every sample in order, without gradient and in evaluation mode.
 
         Args:
-            fn: maps the outputs (one `Outputs`, or a tuple of them) and a batch to rows ``[B, ...]`` or a tuple of rows.
+            fn: maps the outputs (one `Outputs`, or a tuple of them) and a batch to rows ``[B, ...]``, or to a tuple.
             nets: which networks predict.
             view: which view they see.
             into: a table that takes the rows instead of the caller; they stay with their owner.
@@ -227,7 +229,8 @@ class Run:
     def probabilities(self, *inputs: Tensor) -> Tensor:
         """The run's prediction, ``[B, classes]``: the mean of its predictors' softmax."""
         outputs = [self.predict(net, *inputs).logits[:, : self.classes] for net in self.method.predictors(self)]
-        return torch.stack([torch.softmax(logits, 1) for logits in outputs]).mean(0)
+        mean: Tensor = torch.stack([torch.softmax(logits, 1) for logits in outputs]).mean(0)
+        return mean
 
     # ---- learning
 
@@ -242,7 +245,7 @@ class Run:
             ThresherError: the loss is not finite (on CUDA: told at the end of the epoch).
         """
         self._watch(loss)
-        (loss if self.share == 1 else loss * self.share).backward()  # type: ignore[no-untyped-call]
+        (loss if self.share == 1 else loss * self.share).backward()
         if not self.boundary:
             return
         names = [str(target) for target in targets or (0,)]

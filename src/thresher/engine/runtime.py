@@ -52,7 +52,7 @@ class Runtime:
         if accelerator == "cpu" and devices == 1 and not launched:
             return cls(precision=precision)
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         world = int(os.environ["WORLD_SIZE"]) if launched else devices if isinstance(devices, int) else len(devices)
         strategy = DDPStrategy(timeout=datetime.timedelta(minutes=10)) if world > 1 else "auto"
@@ -122,13 +122,17 @@ def parse_device(device: str) -> tuple[str, int | list[int]]:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     name, _, count = device.partition(":")
-    if name == "cpu" and (not count or count.isdecimal() and int(count) > 0):
+    if name == "cpu" and (not count or (count.isdecimal() and int(count) > 0)):
         return "cpu", int(count or 1)
     numbers = [0] if device == "cuda" else [int(part) for part in device.split(",") if part.strip().isdecimal()]
     if not numbers or (device != "cuda" and len(numbers) != device.count(",") + 1):
-        raise UsageError(f"device {device!r} means nothing here: use auto, cpu, cpu:N, cuda, or CUDA numbers such as 0,2")
+        raise UsageError(
+            f"device {device!r} means nothing here: use auto, cpu, cpu:N, cuda, or CUDA numbers such as 0,2"
+        )
     if not torch.cuda.is_available():
         raise UsageError(f"device {device!r} was asked for, and no CUDA device is available here: use cpu")
     if max(numbers) >= torch.cuda.device_count():
-        raise UsageError(f"device {device!r} was asked for, and this machine has {torch.cuda.device_count()} CUDA devices")
+        raise UsageError(
+            f"device {device!r} was asked for, and this machine has {torch.cuda.device_count()} CUDA devices"
+        )
     return "cuda", numbers

@@ -1,7 +1,7 @@
-"""Generators of wrong labels, for benchmarks and tests, and their manifests."""
+"""Wrong labels on purpose: generators with exact counts, and a record of what they did."""
 
 from thresher.noise.asymmetric import asymmetric
-from thresher.noise.manifest import NAMES, Noise, NoiseSpec, apply, hopeless, parse
+from thresher.noise.manifest import GENERATORS, Noise, NoiseSpec, apply, hopeless, parse
 from thresher.noise.symmetric import symmetric
 
-__all__ = ["NAMES", "Noise", "NoiseSpec", "apply", "asymmetric", "hopeless", "parse", "symmetric"]
+__all__ = ["GENERATORS", "Noise", "NoiseSpec", "apply", "asymmetric", "hopeless", "parse", "symmetric"]

@@ -1,48 +1,64 @@
-"""Asymmetric noise: a share of some classes gets the label of the class they are mistaken for."""
+"""Asymmetric noise: labels replaced by the one class they are easily taken for, with exact counts."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from thresher.errors import UsageError
-from thresher.noise.rates import check_rate
+from thresher.noise.exact import check_labels, check_rate, share
 
 
 def asymmetric(
     labels: np.ndarray, rate: float, seed: int, mapping: Mapping[int, int], classes: int | None = None
 ) -> np.ndarray:
-    """Give an exact share of each mapped class the label it maps to.
+    """Replace a share of the labels of each class in a map by the class it maps to.
 
-    Rows are chosen by their true label, so that two classes mistaken for each other both lose the share asked for.
-    (Several authors' code changes labels in place and so draws from what it has just changed.)
+    Of the n rows of a class in the map, exactly ``round(rate * n)`` get the new label; other classes stay as they are.
+    Rows are always chosen by the correct labels, so in a map of both ways (``{3: 5, 5: 3}``) no row is moved there and
+    back, which much published code does. Source of the noise: Patrini et al., CVPR 2017.
 
     Args:
-        labels: true labels, integer ``[N]``, 0..K-1.
-        rate: share of each mapped class that becomes wrong, in [0, 1); ``round(rate * n)`` samples of a class of n.
-        seed: of the draw.
-        mapping: true class to wrong class.
-        classes: K; default the largest label plus one.
+        labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
+        rate: share of each class in the map, in [0, 1).
+        seed: of the draw; the same arguments always give the same labels.
+        mapping: from each affected class to the class it is taken for.
+        classes: K; None takes the largest label plus one, also of the map.
 
     Returns:
-        Noisy labels, int64 ``[N]``.
+        The new labels, int64 ``[N]``.
 
     Raises:
-        UsageError: the rate is outside [0, 1), or the mapping is empty or names no class.
+        UsageError: a rate out of range, no whole numbers, labels out of range, or a map that is empty, leads a class to
+            itself or names a class that does not exist.
 
     Example:
-        >>> asymmetric(np.array([0, 0, 1, 1]), 0.5, seed=0, mapping={0: 1, 1: 0}).sum()
-        np.int64(2)
+        >>> clean = np.repeat([0, 1, 2], 10)
+        >>> noisy = asymmetric(clean, 0.4, seed=0, mapping={0: 1, 1: 0})
+        >>> [np.bincount(noisy[clean == k], minlength=3).tolist() for k in range(3)]
+        [[6, 4, 0], [4, 6, 0], [0, 0, 10]]
     """
     check_rate(rate)
-    labels = np.asarray(labels, dtype=np.int64)
-    count = classes or int(labels.max()) + 1
-    if not mapping:
-        raise UsageError("asymmetric noise needs to know which class is mistaken for which, and this data has no such map")
-    if strange := [k for pair in mapping.items() for k in pair if not 0 <= k < count]:
-        raise UsageError(f"the map of asymmetric noise names class {strange[0]}, and there are {count} classes from 0")
-    rng = np.random.Generator(np.random.PCG64(seed))
-    noisy = labels.copy()
-    for true, wrong in sorted(mapping.items()):
-        rows = np.flatnonzero(labels == true)
-        noisy[rng.permutation(rows)[: round(rate * len(rows))]] = wrong
+    clean, count = check_labels(labels, classes)
+    if classes is None:
+        count = max(count, 1 + max((*mapping.keys(), *mapping.values()), default=0))
+    _check_map(mapping, count)
+    noisy = clean.copy()
+    draws = np.random.Generator(np.random.PCG64(seed))
+    for label in sorted(mapping):  # the order of the dict must not change the labels
+        noisy[share(clean, label, rate, draws)] = mapping[label]
     return noisy
+
+
+def _check_map(mapping: Mapping[int, int], classes: int) -> None:
+    if not mapping:
+        raise UsageError(
+            "asymmetric noise needs a map from each class to the one it is taken for, and this data has none: give a "
+            "map, or use symmetric noise"
+        )
+    for label, other in mapping.items():
+        if not (0 <= label < classes and 0 <= other < classes):
+            raise UsageError(
+                f"the map of asymmetric noise has {label}>{other}, and classes go from 0 to {classes - 1}: mend it"
+            )
+        if label == other:
+            raise UsageError(f"the map of asymmetric noise leads class {label} to itself: leave it out or mend it")

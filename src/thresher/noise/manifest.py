@@ -1,174 +1,275 @@
-"""Noise by name, and the manifest that says exactly what was drawn."""
+"""Noise as a user asks for it, and a record of what was really done to the labels."""
 
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from thresher.engine.options import nearest
 from thresher.errors import UsageError
 from thresher.noise.asymmetric import asymmetric
-from thresher.noise.rates import check_rate
+from thresher.noise.exact import check_rate
 from thresher.noise.symmetric import symmetric
 
-NAMES = ("symmetric", "asymmetric")
+GENERATORS = ("asymmetric", "symmetric")
+"""The names of noise."""
+
 VERSION = 1
-"""Of the generators: it grows when the same seed gives other labels than before."""
+"""Of the generators: raised whenever the same name, rate and seed would give other labels."""
+
+_FACTS = {"generator": str, "version": int, "seed": int, "nominal": float, "classes": list}
+# What zipfile, zlib, json and numpy's header parser raise on files that are cut off or altered.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError)
+_DAMAGED += (ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class NoiseSpec:
-    """Noise as typed: ``NAME:RATE[:SEED]``.
+    """Noise as it is asked for.
 
     Attributes:
-        name: of the generator.
+        name: one of `GENERATORS`.
         rate: in [0, 1).
-        seed: None takes the run's.
+        seed: of its draw; None leaves it to the run.
     """
 
     name: str
     rate: float
     seed: int | None = None
 
-
-@dataclass(frozen=True, eq=False)
-class Noise:
-    """Wrong labels and how they were made.
-
-    Attributes:
-        labels: noisy labels, int64 ``[N]``.
-        clean: true labels, int64 ``[N]``.
-        classes: class names.
-        generator: as typed, with seeds, for instance ``symmetric:0.4:0``; several are joined by a plus sign.
-        version: of the generators.
-        seed: of the first draw.
-        nominal: the rate asked for; of the last generator when there are several.
-    """
-
-    labels: np.ndarray
-    clean: np.ndarray
-    classes: tuple[str, ...]
-    generator: str
-    version: int
-    seed: int
-    nominal: float
-
-    @property
-    def realised(self) -> float:
-        """The fraction of labels that are wrong."""
-        return float((self.labels != self.clean).mean())
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """Realised transition matrix, float64 ``[K, K]``: row = true class, column = given label, rows sum to 1."""
-        count = len(self.classes)
-        joint = np.bincount(self.clean * count + self.labels, minlength=count**2).reshape(count, count)
-        return np.asarray(joint / np.maximum(joint.sum(1, keepdims=True), 1))
-
-    def save(self, path: str | Path) -> None:
-        """Write the manifest as ``.npz``; nothing in it can run code."""
-        facts = {
-            "generator": self.generator,
-            "version": self.version,
-            "seed": self.seed,
-            "nominal": self.nominal,
-            "classes": self.classes,
-            "realised": self.realised,
-        }
-        np.savez_compressed(path, labels=self.labels, clean=self.clean, matrix=self.matrix, facts=json.dumps(facts))
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Noise":
-        """Read a manifest.
-
-        Raises:
-            UsageError: the file is none.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                facts = json.loads(str(stored["facts"]))
-                labels, clean = stored["labels"].astype(np.int64), stored["clean"].astype(np.int64)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise UsageError(f"{path} is no noise manifest ({error}): write one with Noise.save") from error
-        named = {name: facts[name] for name in ("generator", "version", "seed", "nominal")}
-        return cls(labels, clean, tuple(facts["classes"]), **named)
+    def __str__(self) -> str:
+        """The text that `parse` reads."""
+        return f"{self.name}:{self.rate:g}" + ("" if self.seed is None else f":{self.seed}")
 
 
 def parse(text: str) -> NoiseSpec:
     """Read ``NAME:RATE[:SEED]``.
 
     Raises:
-        UsageError: an unknown name, a rate outside [0, 1), or something that is no number.
+        UsageError: another form, an unknown name, a rate outside [0, 1), or a seed that is no whole number from 0.
 
     Example:
-        >>> parse("symmetric:0.4")
-        NoiseSpec(name='symmetric', rate=0.4, seed=None)
+        >>> parse("symmetric:0.4"), str(parse("asymmetric:0.2:7"))
+        (NoiseSpec(name='symmetric', rate=0.4, seed=None), 'asymmetric:0.2:7')
+        >>> parse("symetric:0.4")
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: there is no noise 'symetric': did you mean symmetric or asymmetric?
     """
-    name, _, rest = text.partition(":")
-    if name not in NAMES:
-        raise UsageError(f"there is no noise {name!r}: {nearest(name, NAMES)}")
-    rate, _, seed = rest.partition(":")
+    name, *numbers = text.strip().split(":")
+    if name not in GENERATORS:
+        raise UsageError(f"there is no noise {name!r}: {nearest(name, GENERATORS)}")
+    if len(numbers) not in (1, 2):
+        raise UsageError(f"noise {text!r} is not NAME:RATE or NAME:RATE:SEED: write for example {name}:0.4")
+    return NoiseSpec(name, _rate(numbers[0], text), _seed(numbers[1], text) if len(numbers) == 2 else None)
+
+
+def _rate(text: str, whole: str) -> float:
     try:
-        spec = NoiseSpec(name, float(rate), int(seed) if seed else None)
+        rate = float(text)
     except ValueError:
-        raise UsageError(f"noise {text!r} is not understood: write {name}:RATE or {name}:RATE:SEED, as {name}:0.4") from None
-    check_rate(spec.rate)
-    return spec
+        raise UsageError(f"noise {whole!r} has the rate {text!r}, which is no number: write 0.4 for 40 %") from None
+    check_rate(rate)
+    return rate
+
+
+def _seed(text: str, whole: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"noise {whole!r} has the seed {text!r}: give a whole number from 0")
+    return int(text)
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Labels that were made wrong on purpose, and how.
+
+    Attributes:
+        labels: with the noise, int64 ``[N]``.
+        clean: as they were, int64 ``[N]``.
+        generator: what was asked for, as text with every seed, such as ``symmetric:0.4:0``; several are joined by " + ".
+        version: of the generators.
+        seed: of the first draw.
+        nominal: the rate asked for; of several, the share that they would touch together if each touched every class.
+        classes: class names; label ``k`` means ``classes[k]``.
+
+    Example:
+        >>> noise = Noise(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), "by hand", 1, 0, 0.25, ("cat", "dog"))
+        >>> noise.realised, noise.matrix.tolist()
+        (0.25, [[0.5, 0.5], [0.0, 1.0]])
+    """
+
+    labels: np.ndarray
+    clean: np.ndarray
+    generator: str
+    version: int
+    seed: int
+    nominal: float
+    classes: tuple[str, ...]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Rows by true class (first axis) and label (second), int64 ``[K, K]``."""
+        size = len(self.classes)
+        return np.bincount(self.clean * size + self.labels, minlength=size * size).reshape(size, size)
+
+    @cached_property
+    def realised(self) -> float:
+        """The share of labels that are wrong; 0 without rows."""
+        return float(np.mean(self.labels != self.clean)) if len(self.clean) else 0.0
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """The realised transitions, float64 ``[K, K]``: each true class (row) adds up to 1.
+
+        A class without rows keeps its label, so that the matrix stays one of probabilities.
+        """
+        totals = self.counts.sum(1, keepdims=True)
+        return np.where(totals > 0, self.counts / np.maximum(totals, 1), np.eye(len(self.classes)))
+
+    def save(self, path: str | Path) -> None:
+        """Write a .npz file without pickled objects, under exactly that path.
+
+        Its arrays are `labels`, `clean`, `matrix`, and `about`: a JSON text of everything else, `realised` included.
+
+        Raises:
+            UsageError: the folder does not exist, or cannot be written to.
+        """
+        facts = {name: getattr(self, name) for name in (*_FACTS, "realised")}
+        about = np.array(json.dumps(facts, ensure_ascii=False))
+        try:
+            with Path(path).open("wb") as file:  # by name, numpy would append .npz to any other ending
+                np.savez_compressed(file, labels=self.labels, clean=self.clean, matrix=self.matrix, about=about)
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be written ({error.strerror}): name a file in a folder of yours"
+            ) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Noise":
+        """Read what `save` wrote. Pickled objects are refused, for they could run code.
+
+        Raises:
+            UsageError: no such file, pickled objects in it, a damaged file, or one that does not hold noise.
+
+        Example:
+            >>> Noise.load("absent.npz")
+            Traceback (most recent call last):
+            ...
+            thresher.errors.UsageError: there is no noise file absent.npz: check the path
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UsageError(f"there is no noise file {path}: check the path")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in ("labels", "clean", "about")}
+            facts = json.loads(str(arrays["about"]))
+            return _checked(arrays["labels"], arrays["clean"], facts)
+        except _DAMAGED as error:
+            raise UsageError(_unreadable(path, error)) from error
+
+
+def _checked(labels: np.ndarray, clean: np.ndarray, facts: dict[str, Any]) -> Noise:
+    """Noise of what a file held; raises a ValueError, LookupError or TypeError if it was something else."""
+    known = {name: facts[name] for name in _FACTS}
+    if not all(isinstance(known[name], kind) for name, kind in _FACTS.items()):
+        raise TypeError("a fact of another type")
+    known["classes"] = tuple(map(str, known["classes"]))
+    for column in (labels, clean):
+        if column.dtype != np.int64 or column.ndim != 1 or len(column) != len(clean):
+            raise ValueError("labels of another kind")
+        if len(column) and not 0 <= column.min() <= column.max() < len(known["classes"]):
+            raise ValueError("labels out of range")
+    return Noise(labels=labels, clean=clean, **known)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    if "allow_pickle" in str(error):
+        return f"{path} holds pickled Python objects, which could run code: make it again with `thresher noise`"
+    return f"{path} is damaged, or no noise file: make it again with `thresher noise`"
 
 
 def apply(
     specs: Sequence[str], labels: np.ndarray, classes: Sequence[str], *, seed: int, confusions: Mapping[int, int]
 ) -> Noise:
-    """Put noise into labels, one generator after the other.
+    """Make labels wrong as asked: several kinds of noise one after the other, each on the labels the last one left.
 
     Args:
-        specs: at least one, as `parse` reads them.
-        labels: true labels, integer ``[N]``.
-        classes: class names.
-        seed: for specs without one.
-        confusions: the data set's map for asymmetric noise.
+        specs: texts ``NAME:RATE[:SEED]``, one or more.
+        labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
+        classes: the K class names.
+        seed: of every kind of noise that names none.
+        confusions: the map of asymmetric noise, from class to class; may be empty if there is no asymmetric noise.
+
+    Returns:
+        The noise; its `clean` are `labels`, however many kinds there are.
+
+    Raises:
+        UsageError: no noise at all, or whatever `parse` and the generators refuse.
 
     Example:
-        >>> noise = apply(["symmetric:0.5"], np.repeat([0, 1], 10), ["a", "b"], seed=3, confusions={})
+        >>> noise = apply(["symmetric:0.4"], np.repeat([0, 1], 10), ["cat", "dog"], seed=3, confusions={})
         >>> noise.generator, noise.realised
-        ('symmetric:0.5:3', 0.5)
+        ('symmetric:0.4:3', 0.4)
     """
-    if not specs:
-        raise UsageError("no noise was named: write NAME:RATE, for instance symmetric:0.4")
-    clean = np.asarray(labels, dtype=np.int64)
-    noisy, said, first = clean, [], seed
-    for number, text in enumerate(specs):
-        spec = parse(text)
-        used = seed if spec.seed is None else spec.seed
-        first = used if number == 0 else first
-        if spec.name == "symmetric":
-            noisy = symmetric(noisy, spec.rate, used, len(classes))
-        else:
-            noisy = asymmetric(noisy, spec.rate, used, confusions, len(classes))
-        said.append(f"{spec.name}:{spec.rate:g}:{used}")
-    return Noise(noisy, clean, tuple(classes), "+".join(said), VERSION, first, spec.rate)
+    asked = [parse(text) for text in specs]
+    if not asked:
+        raise UsageError("no noise is named: give at least one NAME:RATE, for example symmetric:0.4")
+    seeded = [NoiseSpec(one.name, one.rate, seed if one.seed is None else one.seed) for one in asked]
+    noisy = labels
+    for one in seeded:
+        noisy = _generate(one, noisy, len(classes), confusions)
+    return Noise(
+        labels=noisy,
+        clean=np.array(labels, dtype=np.int64),
+        generator=" + ".join(map(str, seeded)),
+        version=VERSION,
+        seed=seeded[0].seed or 0,
+        nominal=float(1 - np.prod([1 - one.rate for one in seeded])),
+        classes=tuple(classes),
+    )
+
+
+def _generate(spec: NoiseSpec, labels: np.ndarray, classes: int, confusions: Mapping[int, int]) -> np.ndarray:
+    if spec.name == "symmetric":
+        return symmetric(labels, spec.rate, spec.seed or 0, classes)
+    return asymmetric(labels, spec.rate, spec.seed or 0, confusions, classes)
 
 
 def hopeless(noise: Noise) -> str | None:
-    """A warning when no method can survive the noise: when some class's given labels are mostly of another true class.
+    """A warning, in one sentence, of noise that no method can survive; None if there is hope.
 
-    Then the wrong label is the better-supported one, and nothing in the data speaks for the right one.
+    The criterion: among the rows that carry some class's label, another true class is more frequent than the class
+    itself (a tie still leaves hope), or none of its own rows kept its label. Then the labels by themselves point to the
+    wrong class, and only clean examples could tell.
 
     Example:
-        >>> hopeless(apply(["symmetric:0.6"], np.repeat([0, 1], 10), ["a", "b"], seed=0, confusions={}))[:31]
-        "of the samples labelled 'a' mos"
+        >>> labels = np.repeat([0, 1], 10)
+        >>> hopeless(apply(["asymmetric:0.4"], labels, ["cat", "dog"], seed=0, confusions={0: 1, 1: 0}))
+        >>> hopeless(apply(["asymmetric:0.6"], labels, ["cat", "dog"], seed=0, confusions={0: 1, 1: 0}))
+        "of the 10 rows labelled 'cat', 6 are truly 'dog' and only 4 'cat' (2 of 2 classes are as bad): no method can \
+learn from such labels, so use a lower rate"
     """
-    count = len(noise.classes)
-    joint = np.bincount(noise.clean * count + noise.labels, minlength=count**2).reshape(count, count)
-    lost = np.flatnonzero(joint.max(0) > joint.diagonal())
+    own = np.diag(noise.counts)
+    others = noise.counts - np.diag(own)
+    lost = np.flatnonzero((others.max(0) > own) | ((own == 0) & (noise.counts.sum(1) > 0)))
     if not len(lost):
         return None
-    label = noise.classes[lost[0]]
-    source = noise.classes[int(joint[:, lost[0]].argmax())]
+    label, size = lost[0], len(noise.classes)
+    rows, worst = noise.counts[:, label].sum(), others[:, label].argmax()
+    name, other = noise.classes[label], noise.classes[worst]
+    found = (
+        f"of the {rows} rows labelled {name!r}, {others[worst, label]} are truly {other!r} and only {own[label]} {name!r}"
+        if rows
+        else f"no row is labelled {name!r} any more"
+    )
     return (
-        f"of the samples labelled {label!r} most are truly {source!r}: no method can learn this class from such labels, "
-        "lower the noise rate"
+        f"{found} ({len(lost)} of {size} classes are as bad): no method can learn from such labels, so use a lower rate"
     )

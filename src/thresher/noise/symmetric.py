@@ -1,39 +1,43 @@
-"""Symmetric noise: a share of each class gets any other label."""
+"""Symmetric noise: labels replaced by any other class, with exact counts."""
 
 import numpy as np
 
-from thresher.noise.rates import check_rate
+from thresher.errors import UsageError
+from thresher.noise.exact import check_labels, check_rate, share
 
 
 def symmetric(labels: np.ndarray, rate: float, seed: int, classes: int | None = None) -> np.ndarray:
-    """Give an exact share of each class another label, drawn evenly from the other classes.
+    """Replace a share of every class's labels by another class, drawn uniformly.
 
-    The definition of the SCE and APL code ("exact per class, true class excluded"), counted per class as it is.
+    Of the n rows of a class, exactly ``round(rate * n)`` get a new label, and the true class is never drawn: the rate
+    is the share that is wrong. Source: the definition of Wang et al., ICCV 2019 (SCE), with each class counted by itself.
 
     Args:
-        labels: true labels, integer ``[N]``, 0..K-1.
-        rate: share of each class that becomes wrong, in [0, 1); ``round(rate * n)`` samples of a class of n.
-        seed: of the draw.
-        classes: K; default the largest label plus one.
+        labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
+        rate: share of each class, in [0, 1).
+        seed: of the draw; the same arguments always give the same labels.
+        classes: K; None takes the largest label plus one.
 
     Returns:
-        Noisy labels, int64 ``[N]``.
+        The new labels, int64 ``[N]``.
 
     Raises:
-        UsageError: the rate is outside [0, 1).
+        UsageError: a rate out of range, no whole numbers, labels out of range, or a single class.
 
     Example:
-        >>> noisy = symmetric(np.repeat([0, 1, 2], 10), 0.4, seed=0)
-        >>> int((noisy != np.repeat([0, 1, 2], 10)).sum())
-        12
+        >>> clean = np.repeat([0, 1, 2], 10)
+        >>> noisy = symmetric(clean, 0.4, seed=0)
+        >>> [int((noisy[clean == k] != k).sum()) for k in range(3)]
+        [4, 4, 4]
     """
     check_rate(rate)
-    labels = np.asarray(labels, dtype=np.int64)
-    count = classes or int(labels.max()) + 1
-    rng = np.random.Generator(np.random.PCG64(seed))
-    noisy = labels.copy()
-    for k in range(count):
-        rows = np.flatnonzero(labels == k)
-        chosen = rng.permutation(rows)[: round(rate * len(rows))]
-        noisy[chosen] = (k + rng.integers(1, count, len(chosen))) % count
+    clean, count = check_labels(labels, classes)
+    if count == 1:
+        raise UsageError("symmetric noise needs a class to go to, and there is only one: give two classes or more")
+    noisy = clean.copy()
+    draws = np.random.Generator(np.random.PCG64(seed))
+    for label in range(count):
+        rows = share(clean, label, rate, draws)
+        others = draws.integers(0, count - 1, len(rows))
+        noisy[rows] = others + (others >= label)  # steps over the true class
     return noisy

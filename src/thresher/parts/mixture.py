@@ -41,7 +41,7 @@ class Mixture:
         )
         log_density -= log_density.max(0)
         density = np.exp(log_density)
-        return density / density.sum(0)
+        return np.asarray(density / density.sum(0))
 
 
 def fit(values: np.ndarray, iterations: int = 50, tolerance: float = 1e-4) -> Mixture:

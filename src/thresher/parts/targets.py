@@ -11,8 +11,8 @@ def normalise(rows: Tensor) -> Tensor:
         >>> normalise(torch.tensor([[1.0, 3.0], [0.0, 0.0]])).tolist()
         [[0.25, 0.75], [0.5, 0.5]]
     """
-    total = rows.sum(-1, keepdim=True)
-    return torch.where(total > 0, rows / total.clamp_min(torch.finfo(rows.dtype).tiny), 1 / rows.shape[-1])
+    total = rows.sum(-1, keepdim=True)  # of zeros only; a NaN stays one, so that tables can refuse it
+    return torch.where(total == 0, 1 / rows.shape[-1], rows / total.clamp_min(torch.finfo(rows.dtype).tiny))
 
 
 def sharpen(rows: Tensor, temperature: float) -> Tensor:
