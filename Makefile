@@ -13,12 +13,24 @@ BIN := .venv/bin
 READY := .venv/.installed
 PYTEST_ARGS ?=
 
+# uv reads none of pip's settings: where only pip was told of a package index, tell uv too.
+ifeq ($(UV_DEFAULT_INDEX)$(UV_INDEX_URL),)
+ifneq ($(PIP_INDEX_URL),)
+export UV_DEFAULT_INDEX := $(PIP_INDEX_URL)
+endif
+endif
+# A company's own certificate authority is known to the system, and not to uv's bundled list.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 .PHONY: help setup demo test lint format
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY)  ## make .venv, with everything in it
+	@:
 
 demo: $(READY)  ## train on digits with wrong labels, find them, write a report
 	$(BIN)/thresher demo

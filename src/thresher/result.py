@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thresher import methods as zoo
-from thresher import nets, report
+from thresher import nets
 from thresher.audit.scores import detection
 from thresher.data import Data
 from thresher.data.arrays import read_inputs
@@ -24,7 +24,9 @@ from thresher.engine.options import resolve
 from thresher.engine.run import Run
 from thresher.errors import UsageError
 from thresher.noise import Noise
-from thresher.report import Report, RunView
+
+if TYPE_CHECKING:
+    from thresher.report import RunView
 
 _CHUNK = 1024
 
@@ -196,8 +198,10 @@ class Result:
             "seconds": round(self.seconds, 2),
         }
 
-    def view(self) -> RunView:
+    def view(self) -> "RunView":
         """What a report shows of this run."""
+        from thresher.report import RunView  # brings matplotlib, which takes a second
+
         family = {cls.__name__: getattr(cls, "family", "") for cls in (zoo.load(n["name"]) for n in self.run["method"])}
         methods = [zoo.method(one["name"], **one["fields"]) for one in self.run["method"]]
         return RunView(
@@ -272,12 +276,14 @@ def write_report(
         data: for pictures of the suspects, or None.
         chosen: the run whose suspects are shown.
     """
+    from thresher import report  # brings matplotlib, which takes a second
+
     first = results[chosen]
     facts, noise = first.run["data"], first.noise
     names = np.array(facts["classes"])
     return report.write(
         path,
-        Report(
+        report.Report(
             title=title,
             data=f"{facts['name']}: {facts['rows']:,} labelled samples, {len(names)} classes",
             classes=facts["classes"],

@@ -4,7 +4,6 @@ import math
 from typing import TypedDict
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 _Z95 = 1.959963984540054
 
@@ -40,6 +39,8 @@ def detection(flagged: np.ndarray, score: np.ndarray, wrong: np.ndarray) -> Dete
         >>> detection(nothing, np.zeros(3), nothing)["precision"] is None
         True
     """
+    from sklearn.metrics import average_precision_score  # takes seconds to import
+
     flagged, wrong = np.asarray(flagged, dtype=bool), np.asarray(wrong, dtype=bool)
     hits, called, bad = int((flagged & wrong).sum()), int(flagged.sum()), int(wrong.sum())
     return Detection(

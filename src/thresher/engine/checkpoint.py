@@ -72,10 +72,19 @@ def plain_disk_errors(where: Path) -> Iterator[None]:
     """Say in one sentence when the disk is full or not writable."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, safetensors.SafetensorError) as error:
+        if _is_full(error):
             raise ThresherError(f"no space is left on the device of {where}: free some and resume") from error
-        raise ThresherError(f"{where} cannot be written ({error.strerror}): check the folder") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ThresherError(f"{where} cannot be written ({reason}): check the folder") from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether an error means a full disk; safetensors has its number in the text, numpy only says it wrote less."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in full
+    return any(f"os error {number})" in str(error) for number in full) or "requested and" in str(error)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -126,7 +135,8 @@ def load_weights(run: "Run", stored: dict[str, Tensor]) -> dict[str, dict[str, T
         name, _, rest = key.partition("/")
         parts.setdefault(name, {})[rest] = value
     for name, module in modules_of(run).items():
-        module.load_state_dict(parts.pop(name))
+        if name in parts or not name.startswith("module."):  # a method may have made a module after these were stored
+            module.load_state_dict(parts.pop(name))
     return {name.removeprefix("module."): part for name, part in parts.items()}
 
 
@@ -190,8 +200,10 @@ def load_apart(run: "Run", stored: dict[str, Tensor]) -> None:
             run.values[rest] = value.to(run.device)
         elif name == "before":
             run.sums[rest] = value.to(run.device)
-        else:
+        elif name in modules:
             dict(modules[name].named_buffers())[rest].copy_(value)
+        else:  # a module that its method asks for later
+            run.restored[name.removeprefix("module.")]["weights"][rest] = value
 
 
 # ---- on disk
@@ -282,9 +294,9 @@ def load_tables(run: "Run", folder: Path) -> None:
     """Give a run the tables of a checkpoint; each takes shape and dtype from its file."""
     for path in sorted((folder / "tables").glob("*.npy")):
         name = unquote(path.stem)
-        rows = torch.from_numpy(np.load(path, allow_pickle=False))
-        table = run.wrap(name, rows[run.runtime.rank :: run.runtime.world].clone().to(run.device))
-        run.tables[name] = table
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: only this rank's rows enter memory
+        rows = torch.from_numpy(np.array(stored[run.runtime.rank :: run.runtime.world]))
+        run.tables[name] = run.wrap(name, rows.to(run.device))
     run.labels = run.tables["labels"]
 
 
@@ -306,10 +318,15 @@ class Checkpoints:
 
     def due(self, run: "Run") -> bool:
         """Whether a checkpoint should be taken here, inside an epoch; all ranks agree."""
-        wanted = self.stop_signal is not None or time.monotonic() - self._last > self.seconds
-        if run.runtime.world > 1:  # agreeing costs a message, so only every 16 batches
-            return run.position.done % 16 == 0 and run.runtime.maximum(float(wanted)) > 0
-        return wanted
+        if run.runtime.world > 1 and run.position.done % 16:  # agreeing costs messages, so only every 16 batches
+            return False
+        return self.stopping(run) or run.runtime.maximum(time.monotonic() - self._last) > self.seconds
+
+    def stopping(self, run: "Run") -> bool:
+        """Whether a signal asked any process of the run to stop; all ranks agree, and so they stop together."""
+        if run.runtime.maximum(float(self.stop_signal is not None)) > 0 and self.stop_signal is None:
+            self.stop_signal = "a signal to another process"
+        return self.stop_signal is not None
 
     def save(self, run: "Run", extra: dict[str, Any], selected: bool = False) -> Path:
         """Take a checkpoint: named by the epochs done, or ``epoch.verb.batch`` inside one."""
@@ -322,12 +339,13 @@ class Checkpoints:
         write(run, path, extra)
         if run.runtime.rank == 0:
             if selected:
-                self._point_best_at(path)
-            self._prune()
+                self.point_best_at(path)
+            self._prune(path)
         self._last = time.monotonic()
         return path
 
-    def _point_best_at(self, path: Path) -> None:
+    def point_best_at(self, path: Path) -> None:
+        """Make `best` the link to a checkpoint."""
         link = self.best.with_name(".best.tmp")
         link.unlink(missing_ok=True)
         link.symlink_to(path.relative_to(self.best.parent), target_is_directory=True)
@@ -338,9 +356,11 @@ class Checkpoints:
         found = [p for p in self.folder.glob("*") if p.is_dir() and not p.name.startswith(".")]
         return sorted(found, key=_place)
 
-    def _prune(self) -> None:
+    def _prune(self, saved: Path) -> None:
         selected = self.best.resolve() if self.best.exists() else None
-        for path in self.all()[: -self.keep]:
+        places = self.all()
+        now = places.index(saved) + 1  # what lies beyond is damaged, or the run would have resumed there
+        for path in [*places[: max(0, now - self.keep)], *places[now:]]:
             if path.resolve() != selected:
                 shutil.rmtree(path, ignore_errors=True)
 

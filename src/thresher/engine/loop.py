@@ -59,7 +59,7 @@ def train(
         run.method.prepare(run)
     while run.epoch < run.epochs and not judge.stopped:
         started = time.perf_counter()
-        _one_epoch(run)
+        one_epoch(run)
         record = judge.measure(run)
         record["seconds"] = round(time.perf_counter() - started, 3)
         selected = judge.best_epoch == run.epoch
@@ -68,7 +68,7 @@ def train(
         if checkpoints is not None:
             checkpoints.save(run, _extra(run, judge), selected)
         report(record)
-        if checkpoints is not None and checkpoints.stop_signal is not None:
+        if checkpoints is not None and checkpoints.stopping(run):
             raise checkpoint.Interrupted(f"stopped by {checkpoints.stop_signal} after epoch {run.epoch}")
 
 
@@ -83,8 +83,10 @@ def _enter(run: "Run", phase: int) -> None:
     seed_default(run.device, run.seed, run.epoch, phase)
 
 
-def _one_epoch(run: "Run") -> None:
-    if run.position.resume_verb < 0:  # resumed inside an epoch, its tables already hold what `between` did
+def one_epoch(run: "Run") -> None:
+    """What comes before an epoch, the epoch, and the checks after it."""
+    resumed = run.position.resume_verb >= 0
+    if not resumed:  # resumed inside an epoch, its tables already hold what `between` did
         _enter(run, passes.BETWEEN)
         run.method.between(run)
     _enter(run, passes.EPOCH)
@@ -93,7 +95,7 @@ def _one_epoch(run: "Run") -> None:
     run.position.resume_verb = -1
     run.scans.clear()
     run.check()
-    if run.options.debug:
+    if run.options.debug and not resumed:  # the slots of the batches before the stop were called by another process
         check_honoured(run.method)
     check_agreement(run)
     run.epoch += 1
@@ -136,5 +138,5 @@ def check_agreement(run: "Run") -> None:
         return
     tensors = [*checkpoint.weights(run).values(), *run.values.values()]
     sums = torch.stack([t.double().sum() for t in tensors] + [t.double().square().sum() for t in tensors])
-    if not torch.equal(run.runtime.mean(sums), sums):
+    if not torch.equal(run.runtime.gather(sums[None], run.runtime.world), sums.expand(run.runtime.world, -1)):
         raise ThresherError(f"the ranks no longer hold the same weights after epoch {run.epoch + 1}: this is a bug")

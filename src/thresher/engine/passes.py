@@ -146,7 +146,7 @@ def lane(run: "Run", split: Tensor | None, size: int, balanced: bool, cycles: in
     cuts = per_rank[rank]
     if len(cuts) < steps:  # this rank keeps step with rows that neither write nor weigh
         order = order if len(mine) else torch.arange(rank, run.size, world)[:size]
-        cuts = cuts + [(0, min(size, len(order)))] * (steps - len(cuts))
+        cuts = cuts + [(0, min(size, len(mine) or len(order)))] * (steps - len(cuts))
     shifted = [(start + cycle * len(mine), stop + cycle * len(mine)) for cycle in range(cycles) for start, stop in cuts]
     return Lane(order, shifted, [row * cycles for row in real], steps)
 
@@ -169,6 +169,7 @@ def iterate(
     position = run.position
     verb = position.next_verb()
     if position.is_finished(verb):
+        seed_after(run, verb)
         return
     seed = (run.seed, run.epoch, position.phase, verb)
     lanes = [lane(run, splits[0], sizes[0], balanced, 1, *seed, 0)]
@@ -195,6 +196,12 @@ def iterate(
         position.open = False
         run.gate.open, run.gate.first = True, None
     run.end_pass()
+    seed_after(run, verb)
+
+
+def seed_after(run: "Run", verb: int) -> None:
+    """Draws between passes depend on the place alone, not on how many batches this process has seen."""
+    seed_default(run.device, run.seed, run.epoch, run.position.phase, verb)
 
 
 def _set_gate(run: "Run", batch: Batch, balanced: bool) -> None:

@@ -147,6 +147,7 @@ class Run:
             the rows ``[N, ...]`` on every rank, as `fn` shapes them; None with `into`.
         """
         verb = self.position.next_verb()
+        passes.seed_after(self, verb)
         if self.position.is_finished(verb):
             return self.scans.get(verb)
         mine = owned(self.size, self.runtime.rank, self.runtime.world)
@@ -218,7 +219,7 @@ class Run:
         """Logits at other parameters; float32, raw module, buffers untouched."""
         module = self.nets[net]
         buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-        _, logits = torch.func.functional_call(module, {**params, **buffers}, (x,))
+        logits: Tensor = torch.func.functional_call(module, {**params, **buffers}, (x,))[1]
         return logits
 
     def predictors(self) -> Sequence[int | nn.Module]:
@@ -260,9 +261,9 @@ class Run:
         self.updates += 1
 
     def _watch(self, loss: Tensor) -> None:
-        self.totals += torch.stack([loss.detach() * self.share, torch.ones_like(loss)])
+        self.totals += torch.stack([loss.detach() * self.share, torch.full_like(loss, self.boundary)])
         if self.device.type != "cpu":
-            bad = torch.where(loss.detach().isfinite(), torch.inf, float(self.updates))
+            bad = torch.where(loss.detach().isfinite(), torch.inf, float(self.position.done))
             self._first_bad = torch.minimum(self._first_bad, bad)
         elif not loss.isfinite() and self.share > 0:
             self._stop_at(self.position.done)
@@ -351,6 +352,7 @@ class Run:
                 waiting = self.restored.pop(name)
                 self.modules[name].load_state_dict(waiting["weights"])
                 self.optimizers[name].load_state_dict(waiting["optimizer"])
+            self._set_rate(self.optimizers[name])
         if joint:
             self.joint.add(name)
         return self.modules[name]
@@ -366,10 +368,12 @@ class Run:
         """Set the clock, the learning rates and what the batch weighs."""
         self.when, self.share = self.epoch + done / steps, share
         self.boundary = (done + 1) % self.accumulate == 0 or done + 1 == steps
-        rate = self.options.rate(self.when)
         for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["share"]
+            self._set_rate(optimizer)
+
+    def _set_rate(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = self.options.rate(self.when) * group["share"]
 
     def end_batch(self) -> None:
         """A checkpoint may be taken here, at an accumulation boundary."""

@@ -1,5 +1,6 @@
 """A study: the trainings a combination of methods needs, over one noise draw and one held-out split."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,8 @@ class Study:
             for key, value in (values or {}).items():
                 run.value(key, value)
         metrics = self._metrics(name, judge)
-        train(run, judge, checkpoints, lambda record: self._record(name, metrics, record))
+        with contextlib.nullcontext() if checkpoints is None else checkpoints.listening():
+            train(run, judge, checkpoints, lambda record: self._record(name, metrics, record))
         return run
 
     def _metrics(self, name: str | None, judge: Judge) -> Path | None:
@@ -185,8 +187,12 @@ class Study:
         if newest is None:
             return False
         judge.history = checkpoint.read(run, newest)["history"]
-        if judge.history and checkpoints.best.exists():
-            run.best_weights = checkpoint.read_weights(checkpoints.best)
+        best = checkpoints.folder / str(judge.best_epoch)
+        if best == newest and self.runtime.rank == 0:
+            checkpoints.point_best_at(best)  # a kill may have come between the checkpoint and its link
+        if best.exists():
+            checkpoint.read_json(best)
+            run.best_weights = checkpoint.read_weights(best)
         return True
 
 

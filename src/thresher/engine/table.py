@@ -11,6 +11,8 @@ from thresher.errors import ThresherError
 Fill = float | Callable[[Tensor], Tensor]
 Project = Callable[[Tensor], Tensor]
 
+_CHUNK = 65_536
+
 
 @dataclass
 class Gate:
@@ -93,9 +95,10 @@ class Table:
         return index[self.gate.first], rows[self.gate.first]
 
     def _write(self, local: Tensor, rows: Tensor) -> None:
-        if not rows.is_floating_point():
-            self.rows[local] = rows
-            return
+        self.rows[local] = self._finite(local, rows, self.rows[local]) if rows.is_floating_point() else rows
+
+    def _finite(self, local: Tensor, rows: Tensor, instead: Tensor) -> Tensor:
+        """The rows where they are finite; where not, an error on the CPU, and `instead` on CUDA."""
         finite = rows.isfinite().flatten(1).all(1) if rows.ndim > 1 else rows.isfinite()
         if rows.device.type == "cpu":
             if not finite.all():
@@ -103,10 +106,9 @@ class Table:
                     f"a non-finite value was about to enter table {self.name!r} at row "
                     f"{int(local[~finite][0]) * self.world + self.rank}: lower the learning rate or check the inputs"
                 )
-        else:
-            self._refused |= ~finite.all()
-            rows = torch.where(finite.view(-1, *[1] * (rows.ndim - 1)), rows, self.rows[local])
-        self.rows[local] = rows
+            return rows
+        self._refused |= ~finite.all()
+        return torch.where(finite.view(-1, *[1] * (rows.ndim - 1)), rows, instead)
 
     def trainable(self, index: Tensor) -> Tensor:
         """The rows as a leaf for the loss; when its gradient arrives, the rows move by plain gradient descent.
@@ -122,8 +124,9 @@ class Table:
     def _descend(self, local: Tensor, leaf: Tensor) -> None:
         if not self.gate.open or leaf.grad is None:
             return
+        gradient = self._finite(local, leaf.grad, torch.zeros_like(leaf.grad))
         # The loss carries the factor `world` that averaging over ranks takes away again; a row has only one owner.
-        self.rows.index_add_(0, local, leaf.grad, alpha=-self.rate / self.world)
+        self.rows.index_add_(0, local, gradient, alpha=-self.rate / self.world)
         if self.project is not None:
             self.rows[local] = self.project(self.rows[local])
         leaf.grad = None
@@ -166,7 +169,12 @@ def make_rows(rows: Tensor, width: int | tuple[int, ...] | None, fill: Fill, dty
     shape = (len(rows), *([] if width is None else [width] if isinstance(width, int) else width))
     if not callable(fill):
         return torch.full(shape, fill, dtype=dtype, device=rows.device)
-    values = fill(rows).to(dtype)
-    if tuple(values.shape) != shape:
-        raise ThresherError(f"a table's fill gave the shape {tuple(values.shape)}, and {shape} is needed")
-    return values.clone()
+    made = torch.empty(shape, dtype=dtype, device=rows.device)
+    for part, numbers in zip(made.split(_CHUNK), rows.split(_CHUNK), strict=True):  # a fill needs room of its own
+        values = fill(numbers)
+        if values.shape != part.shape:
+            raise ThresherError(
+                f"a table's fill gave the shape {tuple(values.shape)}, and {tuple(part.shape)} is needed"
+            )
+        part.copy_(values)
+    return made

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from thresher.errors import UsageError
-from thresher.noise.exact import check_labels, check_rate, share
+from thresher.noise.exact import check_labels, check_rate, generator, share
 
 
 def asymmetric(
@@ -28,8 +28,8 @@ def asymmetric(
         The new labels, int64 ``[N]``.
 
     Raises:
-        UsageError: a rate out of range, no whole numbers, labels out of range, or a map that is empty, leads a class to
-            itself or names a class that does not exist.
+        UsageError: a rate out of range, a negative seed, no whole numbers, labels out of range, or a map that is empty,
+            leads a class to itself or names a class that does not exist.
 
     Example:
         >>> clean = np.repeat([0, 1, 2], 10)
@@ -43,7 +43,7 @@ def asymmetric(
         count = max(count, 1 + max((*mapping.keys(), *mapping.values()), default=0))
     _check_map(mapping, count)
     noisy = clean.copy()
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = generator(seed)
     for label in sorted(mapping):  # the order of the dict must not change the labels
         noisy[share(clean, label, rate, draws)] = mapping[label]
     return noisy

@@ -49,6 +49,21 @@ def check_labels(labels: np.ndarray, classes: int | None) -> tuple[np.ndarray, i
     return array.astype(np.int64), count
 
 
+def generator(seed: int) -> np.random.Generator:
+    """The random numbers of one draw, independent of NumPy's global state.
+
+    Raises:
+        UsageError: a negative seed.
+
+    Example:
+        >>> generator(0).integers(10, size=3).tolist()
+        [8, 6, 5]
+    """
+    if seed < 0:
+        raise UsageError(f"the seed of noise is {seed}: give a whole number from 0")
+    return np.random.Generator(np.random.PCG64(seed))
+
+
 def share(labels: np.ndarray, label: int, rate: float, draws: np.random.Generator) -> np.ndarray:
     """A random share of the rows with one label.
 

@@ -1,11 +1,13 @@
 """Noise as a user asks for it, and a record of what was really done to the labels."""
 
 import json
+import math
+import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ VERSION = 1
 
 _FACTS = {"generator": str, "version": int, "seed": int, "nominal": float, "classes": list}
 # What zipfile, zlib, json and numpy's header parser raise on files that are cut off or altered.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError)
+_DAMAGED: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error, SyntaxError)
 _DAMAGED += (ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -46,7 +48,7 @@ class NoiseSpec:
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
-        return f"{self.name}:{self.rate:g}" + ("" if self.seed is None else f":{self.seed}")
+        return f"{self.name}:{self.rate}" + ("" if self.seed is None else f":{self.seed}")
 
 
 def parse(text: str) -> NoiseSpec:
@@ -93,7 +95,8 @@ class Noise:
     Attributes:
         labels: with the noise, int64 ``[N]``.
         clean: as they were, int64 ``[N]``.
-        generator: what was asked for, as text with every seed, such as ``symmetric:0.4:0``; several are joined by " + ".
+        generator: what was asked for, as text with every seed, such as ``symmetric:0.4:0``; several are
+            joined by " + ".
         version: of the generators.
         seed: of the first draw.
         nominal: the rate asked for; of several, the share that they would touch together if each touched every class.
@@ -168,7 +171,8 @@ class Noise:
         if not path.is_file():
             raise UsageError(f"there is no noise file {path}: check the path")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because numpy leaves the file of a damaged archive open.
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in ("labels", "clean", "about")}
             facts = json.loads(str(arrays["about"]))
             return _checked(arrays["labels"], arrays["clean"], facts)
@@ -222,25 +226,28 @@ def apply(
     asked = [parse(text) for text in specs]
     if not asked:
         raise UsageError("no noise is named: give at least one NAME:RATE, for example symmetric:0.4")
-    seeded = [NoiseSpec(one.name, one.rate, seed if one.seed is None else one.seed) for one in asked]
+    seeds = [seed if one.seed is None else one.seed for one in asked]
     noisy = labels
-    for one in seeded:
-        noisy = _generate(one, noisy, len(classes), confusions)
+    for one, own_seed in zip(asked, seeds, strict=True):
+        noisy = _generate(one, own_seed, noisy, len(classes), confusions)
     return Noise(
         labels=noisy,
         clean=np.array(labels, dtype=np.int64),
-        generator=" + ".join(map(str, seeded)),
+        generator=" + ".join(str(replace(one, seed=own)) for one, own in zip(asked, seeds, strict=True)),
         version=VERSION,
-        seed=seeded[0].seed or 0,
-        nominal=float(1 - np.prod([1 - one.rate for one in seeded])),
+        seed=seeds[0],
+        # Rounded, because 1 - (1 - 0.3) is not 0.3.
+        nominal=round(1 - math.prod(1 - one.rate for one in asked), 12),
         classes=tuple(classes),
     )
 
 
-def _generate(spec: NoiseSpec, labels: np.ndarray, classes: int, confusions: Mapping[int, int]) -> np.ndarray:
+def _generate(
+    spec: NoiseSpec, seed: int, labels: np.ndarray, classes: int, confusions: Mapping[int, int]
+) -> np.ndarray:
     if spec.name == "symmetric":
-        return symmetric(labels, spec.rate, spec.seed or 0, classes)
-    return asymmetric(labels, spec.rate, spec.seed or 0, confusions, classes)
+        return symmetric(labels, spec.rate, seed, classes)
+    return asymmetric(labels, spec.rate, seed, confusions, classes)
 
 
 def hopeless(noise: Noise) -> str | None:
@@ -254,7 +261,7 @@ def hopeless(noise: Noise) -> str | None:
         >>> labels = np.repeat([0, 1], 10)
         >>> hopeless(apply(["asymmetric:0.4"], labels, ["cat", "dog"], seed=0, confusions={0: 1, 1: 0}))
         >>> hopeless(apply(["asymmetric:0.6"], labels, ["cat", "dog"], seed=0, confusions={0: 1, 1: 0}))
-        "of the 10 rows labelled 'cat', 6 are truly 'dog' and only 4 'cat' (2 of 2 classes are as bad): no method can \
+        "of the 10 rows labelled 'cat', 6 are truly 'dog' and only 4 'cat' (classes like this: 2 of 2): no method can \
 learn from such labels, so use a lower rate"
     """
     own = np.diag(noise.counts)
@@ -262,14 +269,12 @@ learn from such labels, so use a lower rate"
     lost = np.flatnonzero((others.max(0) > own) | ((own == 0) & (noise.counts.sum(1) > 0)))
     if not len(lost):
         return None
-    label, size = lost[0], len(noise.classes)
+    label = lost[0]
     rows, worst = noise.counts[:, label].sum(), others[:, label].argmax()
     name, other = noise.classes[label], noise.classes[worst]
-    found = (
-        f"of the {rows} rows labelled {name!r}, {others[worst, label]} are truly {other!r} and only {own[label]} {name!r}"
-        if rows
-        else f"no row is labelled {name!r} any more"
-    )
-    return (
-        f"{found} ({len(lost)} of {size} classes are as bad): no method can learn from such labels, so use a lower rate"
-    )
+    found = f"no row is labelled {name!r} any more"
+    if rows:
+        counts = f"{others[worst, label]} are truly {other!r} and only {own[label]} {name!r}"
+        found = f"of the {rows} rows labelled {name!r}, {counts}"
+    share = f"classes like this: {len(lost)} of {len(noise.classes)}"
+    return f"{found} ({share}): no method can learn from such labels, so use a lower rate"

@@ -3,14 +3,14 @@
 import numpy as np
 
 from thresher.errors import UsageError
-from thresher.noise.exact import check_labels, check_rate, share
+from thresher.noise.exact import check_labels, check_rate, generator, share
 
 
 def symmetric(labels: np.ndarray, rate: float, seed: int, classes: int | None = None) -> np.ndarray:
     """Replace a share of every class's labels by another class, drawn uniformly.
 
     Of the n rows of a class, exactly ``round(rate * n)`` get a new label, and the true class is never drawn: the rate
-    is the share that is wrong. Source: the definition of Wang et al., ICCV 2019 (SCE), with each class counted by itself.
+    is the share that is wrong. Source: Wang et al., ICCV 2019 (SCE), but with the rows of each class counted.
 
     Args:
         labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
@@ -22,7 +22,7 @@ def symmetric(labels: np.ndarray, rate: float, seed: int, classes: int | None = 
         The new labels, int64 ``[N]``.
 
     Raises:
-        UsageError: a rate out of range, no whole numbers, labels out of range, or a single class.
+        UsageError: a rate out of range, a negative seed, no whole numbers, labels out of range, or a single class.
 
     Example:
         >>> clean = np.repeat([0, 1, 2], 10)
@@ -35,7 +35,7 @@ def symmetric(labels: np.ndarray, rate: float, seed: int, classes: int | None = 
     if count == 1:
         raise UsageError("symmetric noise needs a class to go to, and there is only one: give two classes or more")
     noisy = clean.copy()
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = generator(seed)
     for label in range(count):
         rows = share(clean, label, rate, draws)
         others = draws.integers(0, count - 1, len(rows))
