@@ -100,7 +100,7 @@ def test_the_loss_of_one_step(make_run: Callable[..., Run], monkeypatch: pytest.
     inputs = torch.cat([x.view("weak", 0), x.view("weak", 1), u.view("weak", 0), u.view("weak", 1)])
     refined, guessed = method._refine(run, 0, x, right), method._guess(run, u)
     targets = torch.cat([refined, refined, guessed, guessed])
-    p = run.nets[0](0.7 * inputs + 0.3 * inputs[partner])[1].softmax(1)
+    p = run.nets[0](0.7 * inputs + 0.3 * inputs[partner])[1].softmax(1).detach()
     q = 0.7 * targets + 0.3 * targets[partner]
     labelled = -sum(float(q[i, c] * p[i, c].log()) for i in range(6) for c in range(3)) / 6
     unlabelled = sum(float(q[i, c] - p[i, c]) ** 2 for i in range(6, 10) for c in range(3)) / (4 * 3)
@@ -158,9 +158,7 @@ def captured(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Tenso
     steps: list[tuple[int, Tensor, Tensor | None, Tensor, float]] = []
     original = DivideMix._loss
 
-    def spied(
-        self: DivideMix, run: Run, net: int, x: Batch, u: Batch | None, right: Tensor, weight: float
-    ) -> Tensor:
+    def spied(self: DivideMix, run: Run, net: int, x: Batch, u: Batch | None, right: Tensor, weight: float) -> Tensor:
         steps.append((net, x.index, None if u is None else u.index, right, weight))
         return original(self, run, net, x, u, right, weight)
 
@@ -187,9 +185,7 @@ def test_each_network_learns_with_the_split_of_the_other(
         assert len(mine[0][1]) == len(mine[0][2]) == 16  # type: ignore[arg-type]
 
 
-def test_the_weight_ramps_up_after_the_warm_up(
-    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_weight_ramps_up_after_the_warm_up(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run([DivideMix(warm_up=1, unsupervised=8.0, ramp=2.0)], epochs=5)
     steps = captured(run, monkeypatch)
     starts: list[float] = []
@@ -261,9 +257,7 @@ def test_the_scan_measures_losses_and_the_mean_prediction(make_run: Callable[...
 
 
 @pytest.mark.parametrize("right", [1.0, 0.0])
-def test_a_side_may_be_empty(
-    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, right: float
-) -> None:
+def test_a_side_may_be_empty(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, right: float) -> None:
     run = make_run([DivideMix(warm_up=0, unsupervised=25.0, ramp=0.0)], epochs=2, net=with_batch_norm)
     steps = captured(run, monkeypatch)
     monkeypatch.setattr(dividemix, "right_posterior", lambda losses, kept: torch.full((run.size, 2), right))

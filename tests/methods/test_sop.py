@@ -63,8 +63,7 @@ def test_equals_a_loop() -> None:
     criterion = th.as_loss(SOP(), 8, 3, reduction="none")
     put(criterion, u, v)
     expected = [
-        naive(z, int(y), a, b)
-        for z, y, a, b in zip(logits.tolist(), labels, u.tolist(), v.tolist(), strict=True)
+        naive(z, int(y), a, b) for z, y, a, b in zip(logits.tolist(), labels, u.tolist(), v.tolist(), strict=True)
     ]
     assert criterion(logits, labels, torch.arange(8)).tolist() == pytest.approx(expected, rel=1e-4)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from thresher.parts.draws import uniform
 from thresher.engine.randomness import mix
+from thresher.parts.draws import normal, uniform
 
 ROWS = torch.arange(100_000)
 
@@ -70,6 +70,22 @@ def test_streams_and_seeds_are_uncorrelated() -> None:
     sets = torch.stack([draws(0, 0), draws(0, 1), draws(0, 2), draws(1, 0), draws(2, 0)]).numpy()
     off_diagonal = np.corrcoef(sets)[~np.eye(len(sets), dtype=bool)]
     assert np.abs(off_diagonal).max() < 4 / len(ROWS) ** 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_normal_has_the_moments_of_a_standard_normal(seed: int) -> None:
+    sample = normal(seed, ROWS, 4).double()
+    for power, expected, spread in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert (sample**power).mean().item() == pytest.approx(expected, abs=4 * (spread / len(ROWS)) ** 0.5)
+    assert (sample.abs() < 1.96).double().mean().item() == pytest.approx(0.95, abs=0.003)
+
+
+def test_normal_by_box_and_muller() -> None:
+    rows = torch.tensor([3, 8, 3])
+    first, second = uniform(1, rows, 10).double(), uniform(1, rows, 11).double()
+    expected = (-2 * (1 - first).log()).sqrt() * (2 * torch.pi * second).cos()
+    assert torch.allclose(normal(1, rows, 5).double(), expected, atol=1e-5)
+    assert normal(1, rows, 5)[0] == normal(1, rows, 5)[2]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -1,0 +1,109 @@
+"""Write docs/benchmarks.md and the README's demo table from benchmarks/results/*.json.
+
+    python benchmarks/tables.py [--check]
+
+`--check` changes nothing and fails when a page is not what the results say, so that no figure is typed by hand.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
+
+
+def origin(document: dict[str, Any]) -> str:
+    """Where figures come from: machine, versions, command."""
+    machine = document["machine"]
+    device = machine["gpu"] or f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads"
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return f"{device}; {versions}; {document['date']}; `{document['command']}`"
+
+
+def overhead(document: dict[str, Any]) -> str:
+    rows = [
+        [name, f"{m['ratio']:.3f}", f"{m['quartiles'][0]:.3f} to {m['quartiles'][1]:.3f}", f"{m['passes']:.2f}", f"{m['over_passes']:.3f}"]
+        for name, m in document["methods"].items()
+    ]
+    settings = document["settings"]
+    extra = [[name, str(value)] for name, value in {**document["batches_us"], **document["table"]}.items()]
+    return "\n\n".join(
+        [
+            f"## What a step costs ({settings['net']}, 3x32x32, batch {settings['batch']})",
+            f"Median of {settings['pairs']} interleaved pairs against plain cross-entropy's step. `passes`: what the network "
+            "passes alone would cost; `over passes`: what everything else adds.",
+            table(["method", "times cross-entropy", "quartiles", "passes", "over passes"], rows),
+            table(["bookkeeping", "microseconds per batch, or as named"], extra),
+            origin(document),
+        ]
+    )
+
+
+def mnist(document: dict[str, Any]) -> str:
+    rows = [
+        [r["method"], str(r["seed"]), percent(r["last"]), percent(r["selected"]), percent(r["oracle"]), percent(r["realised"]), str(r["seconds"])]
+        for r in document["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## MNIST, 60 % symmetric noise, LeNet, Adam",
+            "Test accuracy in percent. `selected` by a noisy held-out tenth; `oracle` is the best test epoch and leaks.",
+            table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels, realised", "seconds"], rows),
+            origin(document),
+        ]
+    )
+
+
+def demo_rows(document: dict[str, Any]) -> str:
+    rows = [
+        [m["method"], percent(m["last"]), percent(m["selected"]), f"{m['seconds']:.0f}"] for m in document["result"]["methods"]
+    ]
+    found = document["result"]["detection"]
+    return "\n\n".join(
+        [
+            table(["method", "last epoch", "selected epoch", "seconds"], rows),
+            f"Test accuracy in percent, seed 0. `{found['method']}` found {percent(found['recall'])} % of the wrong labels, and "
+            f"{percent(found['precision'])} % of its suspects are wrong.",
+        ]
+    )
+
+
+PAGES = {"overhead": overhead, "mnist-symmetric60": mnist}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page, by path."""
+    documents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    demo = next(d for d in documents if d["benchmark"] == "demo")
+    sections = [PAGES[d["benchmark"]](d) for d in documents if d["benchmark"] in PAGES]
+    sections.append("\n\n".join(["## The demo", demo_rows(demo), origin(demo)]))
+    body = "# Benchmarks\n\nWritten by `python benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit.\n\n"
+    readme = (ROOT / "README.md").read_text()
+    shown = re.sub(
+        r"<!-- demo -->.*<!-- /demo -->", f"<!-- demo -->\n{demo_rows(demo)}\n<!-- /demo -->", readme, flags=re.DOTALL
+    )
+    return {ROOT / "docs" / "benchmarks.md": body + "\n\n".join(sections) + "\n", ROOT / "README.md": shown}
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    for path, text in pages().items():
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            sys.exit(f"{path.name} is not what the results say: run python benchmarks/tables.py")
+
+
+if __name__ == "__main__":
+    main()
