@@ -2,9 +2,9 @@
 
     python benchmarks/mnist_losses.py --data-root DIR [--seeds 0] [--out benchmarks/results/mnist-symmetric60.json]
 
-LeNet, Adam at 1e-3 with weight decay 1e-3, batch 32, 20 epochs, the rate divided by 10 every 10,000 steps: the recipe of
-github.com/dmizr/phuber, whose README reports 98.0 (CE) and 98.1 (GCE), mean of the last epoch, Bernoulli noise. Here the
-noise has an exact count per class, 10 % of the rows are held out to select the epoch, and no clean label is used.
+LeNet, Adam at 1e-3 with weight decay 1e-3, batch 32, 20 epochs, the rate divided by 10 about every 10,000 steps: the
+recipe of dmizr/phuber, whose README reports 98.0 (CE) and 98.1 (GCE) with Bernoulli noise. Here the noise has an exact
+count per class, 10 % of the rows are held out to select the epoch, and no clean label is used.
 """
 
 import argparse
@@ -16,9 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from overhead import machine
-
 import thresher as th
+from common import machine
 
 SETTINGS: dict[str, Any] = {
     "net": "lenet",

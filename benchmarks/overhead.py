@@ -1,11 +1,11 @@
 """What each method's training step costs, over plain cross-entropy's and over the sum of its own network passes.
 
-    python benchmarks/overhead.py [--device cpu|cuda] [--net cnn8] [--pairs 50] [--out benchmarks/results/overhead-cpu.json]
+    python benchmarks/overhead.py [--device cpu|cuda] [--net cnn8] [--pairs 50] [--out FILE.json]
 
-Every figure is a ratio of two things measured in turn, A B A B, in one process: machines are noisy, ratios less so. Two
-runs, the method's and plain cross-entropy's, stand side by side on the same data; a short epoch of each is timed, and the
-ratio is taken pair by pair. An epoch is the method's own: the shipped code path, with batches, tables, backward and
-optimiser. Input is CIFAR-sized (3x32x32), random, batch 128.
+Every figure is a ratio of two things measured in turn, A B A B, in one process: machines are noisy, ratios less so.
+Two runs, the method's and plain cross-entropy's, stand side by side on the same data; a short epoch of each is timed,
+and the ratio is taken pair by pair. An epoch is the method's own: the shipped code path, with batches, tables, backward
+and optimiser. Input is CIFAR-sized (3x32x32), random, batch 128.
 
 `passes` are the network passes a method's step cannot do without (forward and backward count 3, a forward 1), and
 `over_passes` is its measured ratio divided by theirs: what everything else costs.
@@ -13,19 +13,19 @@ optimiser. Input is CIFAR-sized (3x32x32), random, batch 128.
 
 import argparse
 import datetime
+import functools
 import json
-import os
-import platform
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from common import machine
 from thresher import methods, nets
 from thresher.data.resident import Resident
 from thresher.engine.combine import Combination
@@ -34,7 +34,6 @@ from thresher.engine.options import resolve
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.table import Table, make_rows
-from thresher.training import versions
 
 CLASSES, BATCH = 10, 128
 ROWS = 2 * BATCH
@@ -113,34 +112,38 @@ def compare(name: str, settings: dict[str, Any], args: argparse.Namespace) -> di
 
 
 def bookkeeping(device: torch.device) -> dict[str, float]:
-    """Microseconds per batch of `batches`, with the inputs made and without, over an epoch that trains nothing."""
+    """Microseconds per batch of `batches`, inputs included, and of the inputs alone, over passes that train nothing."""
     found = {}
-    for label, shape in (("1x8x8", (1, 8, 8)), ("1x28x28", (1, 28, 28)), ("3x32x32", (3, 32, 32))):
-        images = torch.randint(0, 256, (128 * 200, *shape), dtype=torch.uint8)
-        run = Run(
-            Combination([]),
-            resolve({"net": "mlp", "batch": BATCH, "epochs": 1_000_000}),
-            source=Resident(images, device=device),
-            rows=torch.arange(len(images)),
-            labels=torch.randint(0, CLASSES, (len(images),)),
-            classes=CLASSES,
-            factory=lambda outputs, shape=shape: nets.build("mlp", shape, outputs),  # type: ignore[misc]
-            runtime=Runtime(device=device),
-        )
-        found[f"batches {label}"] = per_batch(lambda run=run: sum(1 for _ in run.batches()))  # type: ignore[misc]
-        order = list(torch.randperm(len(images)).split(BATCH))
-        found[f"inputs {label}"] = per_batch(
-            lambda run=run, order=order: sum(1 for _ in run.source.open(order, ("weak",), 0))
-        )  # type: ignore[misc]
+    for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32)):
+        run = idle_run(shape, device)
+        order = list(torch.split(torch.randperm(run.size), BATCH))
+        label = "x".join(map(str, shape))
+        found[f"batches {label}"] = per_batch(run.batches)
+        found[f"inputs {label}"] = per_batch(functools.partial(run.source.open, order, ("weak",), 0))
     return found
 
 
-def per_batch(visit: Callable[[], int]) -> float:
+def idle_run(shape: tuple[int, ...], device: torch.device) -> Run:
+    """A run over 200 batches of random images."""
+    images = torch.randint(0, 256, (BATCH * 200, *shape), dtype=torch.uint8)
+    return Run(
+        Combination([]),
+        resolve({"net": "mlp", "batch": BATCH, "epochs": 1_000_000}),
+        source=Resident(images, device=device),
+        rows=torch.arange(len(images)),
+        labels=torch.randint(0, CLASSES, (len(images),)),
+        classes=CLASSES,
+        factory=lambda outputs: nets.build("mlp", shape, outputs),
+        runtime=Runtime(device=device),
+    )
+
+
+def per_batch(visit: Callable[[], Iterator[Any]]) -> float:
     """Median microseconds per batch over ten passes."""
     times = []
     for _ in range(11):
         started = time.perf_counter()
-        count = visit()
+        count = sum(1 for _ in visit())
         times.append((time.perf_counter() - started) / count)
     return round(1e6 * statistics.median(times[1:]), 1)
 
@@ -162,18 +165,6 @@ def table_memory() -> dict[str, float]:
         micro[f"update of {BATCH} rows, N {label} (us)"] = round(1e6 * statistics.median(times), 1)
     peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     return {"peak over own size": round(peak / (table.rows.nbytes + small.rows.nbytes), 3), **micro}
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "gpu": gpu,
-        "threads": torch.get_num_threads(),
-        "versions": versions(),
-    }
 
 
 def main() -> None:

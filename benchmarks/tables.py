@@ -32,17 +32,19 @@ def origin(document: dict[str, Any]) -> str:
 
 
 def overhead(document: dict[str, Any]) -> str:
-    rows = [
-        [name, f"{m['ratio']:.3f}", f"{m['quartiles'][0]:.3f} to {m['quartiles'][1]:.3f}", f"{m['passes']:.2f}", f"{m['over_passes']:.3f}"]
-        for name, m in document["methods"].items()
-    ]
+    rows = []
+    for name, m in document["methods"].items():
+        low, high = m["quartiles"]
+        rows.append(
+            [name, f"{m['ratio']:.3f}", f"{low:.3f} to {high:.3f}", f"{m['passes']:.2f}", f"{m['over_passes']:.3f}"]
+        )
     settings = document["settings"]
     extra = [[name, str(value)] for name, value in {**document["batches_us"], **document["table"]}.items()]
     return "\n\n".join(
         [
             f"## What a step costs ({settings['net']}, 3x32x32, batch {settings['batch']})",
-            f"Median of {settings['pairs']} interleaved pairs against plain cross-entropy's step. `passes`: what the network "
-            "passes alone would cost; `over passes`: what everything else adds.",
+            f"Median of {settings['pairs']} interleaved pairs against plain cross-entropy's step. `passes`: what the "
+            "network passes alone would cost; `over passes`: what everything else adds.",
             table(["method", "times cross-entropy", "quartiles", "passes", "over passes"], rows),
             table(["bookkeeping", "microseconds per batch, or as named"], extra),
             origin(document),
@@ -51,14 +53,15 @@ def overhead(document: dict[str, Any]) -> str:
 
 
 def mnist(document: dict[str, Any]) -> str:
+    shown = ("last", "selected", "oracle", "realised")
     rows = [
-        [r["method"], str(r["seed"]), percent(r["last"]), percent(r["selected"]), percent(r["oracle"]), percent(r["realised"]), str(r["seconds"])]
-        for r in document["rows"]
+        [r["method"], str(r["seed"]), *(percent(r[name]) for name in shown), str(r["seconds"])]
+        for r in document["rows"]  # one per seed
     ]
     return "\n\n".join(
         [
             "## MNIST, 60 % symmetric noise, LeNet, Adam",
-            "Test accuracy in percent. `selected` by a noisy held-out tenth; `oracle` is the best test epoch and leaks.",
+            "Test accuracy in percent; `selected` by a noisy held-out tenth, `oracle` is the best test epoch and leaks.",
             table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels, realised", "seconds"], rows),
             origin(document),
         ]
@@ -66,15 +69,13 @@ def mnist(document: dict[str, Any]) -> str:
 
 
 def demo_rows(document: dict[str, Any]) -> str:
-    rows = [
-        [m["method"], percent(m["last"]), percent(m["selected"]), f"{m['seconds']:.0f}"] for m in document["result"]["methods"]
-    ]
-    found = document["result"]["detection"]
+    methods, found = document["result"]["methods"], document["result"]["detection"]
+    rows = [[m["method"], percent(m["last"]), percent(m["selected"]), f"{m['seconds']:.0f}"] for m in methods]
     return "\n\n".join(
         [
             table(["method", "last epoch", "selected epoch", "seconds"], rows),
-            f"Test accuracy in percent, seed 0. `{found['method']}` found {percent(found['recall'])} % of the wrong labels, and "
-            f"{percent(found['precision'])} % of its suspects are wrong.",
+            f"Test accuracy in percent, seed 0. `{found['method']}` found {percent(found['recall'])} % of the wrong "
+            f"labels, and {percent(found['precision'])} % of its suspects are wrong.",
         ]
     )
 

@@ -2,7 +2,6 @@
 
 import re
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ _FILE = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path]]:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """The guide's files, written out, with the method's folder joined to the methods'."""
     written = {}
     for name, text in _FILE.findall(_GUIDE.read_text(encoding="utf-8")):
@@ -24,7 +23,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         path.write_text(text, encoding="utf-8")
         written[path.name] = path
     monkeypatch.setattr(zoo, "__path__", [*zoo.__path__, str(written["poly.py"].parent)])
-    yield written
+    return written
 
 
 def test_the_guide_adds_two_files(files: dict[str, Path]) -> None:

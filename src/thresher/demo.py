@@ -48,7 +48,9 @@ def run(
     results = [_train(name, out, progress) for name in METHODS]
     chosen = choose([_selected_valid(result) for result in results])
     data = sources.load("digits")
-    path = write_report(results, out / "report.html", title="Thresher's demonstration", data=data, chosen=chosen)
+    beside = [one for one in results[0].detections if one["name"] == "confident"]
+    title = "Thresher's demonstration"
+    path = write_report(results, out / "report.html", title=title, data=data, chosen=chosen, beside=beside)
     found = results[chosen].summary()["detection"]
     return {
         "methods": [

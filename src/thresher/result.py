@@ -265,7 +265,13 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def write_report(
-    results: Sequence[Result], path: Path, *, title: str, data: Data | None = None, chosen: int = 0
+    results: Sequence[Result],
+    path: Path,
+    *,
+    title: str,
+    data: Data | None = None,
+    chosen: int = 0,
+    beside: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """One report over several runs of the same data.
 
@@ -275,6 +281,7 @@ def write_report(
         title: the heading.
         data: for pictures of the suspects, or None.
         chosen: the run whose suspects are shown.
+        beside: further entries for the table of detectors, as in `Result.detections`.
     """
     from thresher import report  # brings matplotlib, which takes a second
 
@@ -289,7 +296,7 @@ def write_report(
             classes=facts["classes"],
             runs=[result.view() for result in results],
             chosen=chosen,
-            detections=first.detections,
+            detections=[*first.detections, *beside],
             noise=None if noise is None else _noise_facts(noise),
             truth=None
             if noise is None or data is None

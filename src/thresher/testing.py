@@ -547,25 +547,34 @@ def _stops(straight: ToyStudy, methods: Sequence[Method], every: int) -> int:
 
 
 def check_ranks(*methods: Method) -> None:
-    """Two processes agree after training; without learning they fill the tables as one process does."""
+    """Two processes agree after training: networks, modules, optimisers, values, and the tables they gather."""
     with rule(methods, "two processes agree with each other after training"):
         one, other = ranks.run(_on_this_rank, methods, 51, True, 0.05)
         where = difference(one, other)
         require(where is None, f"{where} differs between the processes")
+
+
+def check_tables(*methods: Method, exact: bool = False) -> None:
+    """Without learning, two processes fill the tables as one does; methods that couple rows are exempt.
+
+    Args:
+        methods: to combine.
+        exact: bit for bit, which holds where matrix products of a row do not depend on the number of rows beside it.
+    """
     if any(getattr(method, "couples_rows", False) or getattr(method, "mixes", False) for method in methods):
         return
     with rule(methods, "at learning rate zero two processes give the tables of one"):
         pair = ranks.run(_on_this_rank, methods, 48, False, _NO_LEARNING)[0]
         alone = _on_this_rank(Runtime(), methods, 48, False, _NO_LEARNING)
-        _compare_tables(alone, pair)
+        _compare_tables(alone, pair, 0.0 if exact else 1e-5)
 
 
-def _compare_tables(alone: Mapping[str, Any], pair: Mapping[str, Any]) -> None:
+def _compare_tables(alone: Mapping[str, Any], pair: Mapping[str, Any], near: float) -> None:
     for fit, state in alone.items():
         require(state["table"].keys() == pair[fit]["table"].keys(), "they do not have the same tables")
         for name, rows in state["table"].items():
             torch.testing.assert_close(
-                pair[fit]["table"][name], rows, rtol=1e-5, atol=1e-5, msg=f"table {name} differs"
+                pair[fit]["table"][name], rows, rtol=near, atol=near, msg=f"table {name} differs"
             )
 
 
@@ -577,6 +586,7 @@ CHECKS: Mapping[str, Callable[..., None]] = {
     "neutral": check_neutral,
     "resume": check_resume,
     "ranks": check_ranks,
+    "tables": check_tables,
 }
 """Every check by name; each takes one method, or several to combine."""
 
@@ -586,7 +596,7 @@ def check_method(method: Method, *, ranks: bool = True) -> None:
 
     Args:
         method: a method object; choose values with which two short epochs reach all of its code.
-        ranks: also train in two processes; the method's class must then be importable.
+        ranks: also train in two processes (the checks `ranks` and `tables`); the method's class must then be importable.
 
     Raises:
         AssertionError: it does not; the sentence names the rule.
@@ -596,5 +606,5 @@ def check_method(method: Method, *, ranks: bool = True) -> None:
         >>> check_method(th.method("gce"), ranks=False)
     """
     for name, check in CHECKS.items():
-        if ranks or name != "ranks":
+        if ranks or name not in ("ranks", "tables"):
             check(method)

@@ -392,8 +392,9 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
     if runtime.rank == 0:
         _write_start(job, shared)
     runtime.barrier()
+    shown = progress if runtime.rank == 0 else _silent
     study = Study(
-        job.method, job.options, shared, runtime, job.folder, progress, lambda text: warnings.warn(text, stacklevel=2)
+        job.method, job.options, shared, runtime, job.folder, shown, lambda text: warnings.warn(text, stacklevel=2)
     )
     try:
         run = study.run()
@@ -408,6 +409,10 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
     if runtime.rank == 0:
         result.report(job.data)
     return result
+
+
+def _silent(name: str | None, record: dict[str, Any]) -> None:
+    """Progress of a process that is not the first."""
 
 
 def _write_start(job: Job, shared: Material) -> None:

@@ -7,13 +7,18 @@ from tests.contract.vetted import vetted
 
 import thresher as th
 from thresher.methods import names
-from thresher.testing import CHECKS, CLASSES, check_neutral, check_resume, toy_study
+from thresher.testing import CHECKS, CLASSES, check_neutral, check_resume, check_tables, toy_study
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", names())
 def test_method(name: str, check: str) -> None:
     CHECKS[check](vetted(name))
+
+
+@pytest.mark.parametrize("name", names())
+def test_tables_of_two_processes_are_exact(name: str) -> None:
+    check_tables(vetted(name), exact=True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from itertools import combinations, combinations_with_replacement, product
 
 import pytest
-from tests.contract.toys import BY_SLOT
+from tests.contract.toys import BY_SLOT, SECOND
 from tests.contract.vetted import vetted
 
 from thresher.engine.combine import check_legal
@@ -23,7 +23,7 @@ def is_legal(*methods: Method) -> bool:
 
 def fillers(slot: str) -> list[Method]:
     ours = [vetted(name) for name in names()]
-    return [method for method in ours if slot in filled_slots(method)] + [BY_SLOT[slot]]
+    return [method for method in ours if slot in filled_slots(method)] + [BY_SLOT[slot], *SECOND.get(slot, ())]
 
 
 def pair(first: str, second: str) -> tuple[Method, Method] | None:
@@ -41,7 +41,7 @@ def test_toy(slot: str, check: str) -> None:
     CHECKS[check](BY_SLOT[slot])
 
 
-@pytest.mark.parametrize(("first", "second"), SLOT_PAIRS, ids="-".join)
+@pytest.mark.parametrize(("first", "second"), SLOT_PAIRS, ids=lambda slot: slot)
 def test_pair_of_slots(first: str, second: str) -> None:
     methods = pair(first, second)
     assert methods is not None

@@ -54,7 +54,9 @@ class Trust:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Noise on the inputs."""
+    """Noise on the inputs, drawn per batch, so that a row's noise depends on its batch."""
+
+    couples_rows = True
 
     def inputs(self, step: Step) -> Step:
         return replace(step, inputs=tuple(x + 0.1 * torch.randn_like(x) for x in step.inputs))
@@ -138,6 +140,7 @@ class Epoch:
     """A pass over all rows, a draw and a scan, and a second, balanced pass over half of them beside the rest."""
 
     honours = EPOCH_SLOTS
+    couples_rows = True  # balanced batches: how often a row repeats depends on the other rows of its process
 
     def epoch(self, run: "Run") -> None:
         trust = run.method.trust(run)
@@ -202,6 +205,22 @@ class Suggestion:
         return one_hot(run.table("monitor.predicted").full(), run.classes).float()
 
 
+@dataclass(frozen=True)
+class SecondPrepare:
+    """Remember the network's first guess."""
+
+    def prepare(self, run: "Run") -> None:
+        run.scan(_guess, into=run.table("toy_first_guess", dtype=torch.int64))
+
+
+@dataclass(frozen=True)
+class SecondTrust:
+    """Trust rows that the network predicted as labelled more than the others."""
+
+    def trust(self, run: "Run") -> Tensor:
+        return torch.where(run.table("monitor.predicted", dtype=torch.int64, fill=-1).full() == run.given, 1.0, 0.7)
+
+
 BY_SLOT: dict[str, Any] = {
     "prepare": Prepare(),
     "between": Between(),
@@ -220,3 +239,6 @@ BY_SLOT: dict[str, Any] = {
     "suggestion": Suggestion(),
 }
 """One toy per slot."""
+
+SECOND: dict[str, tuple[Any, ...]] = {"prepare": (SecondPrepare(),), "trust": (SecondTrust(),)}
+"""A second toy for slots that only a toy fills."""

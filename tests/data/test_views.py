@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import pad as padding
 
 from thresher.data import views
-from thresher.parts.draws import uniform
 from thresher.errors import UsageError
+from thresher.parts.draws import uniform
 
 
 def images(count: int = 32, channels: int = 3, height: int = 7, width: int = 5) -> Tensor:

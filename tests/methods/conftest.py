@@ -20,6 +20,7 @@ from thresher.methods import parse
 from thresher.nets.mlp import mlp
 
 CPU = torch.device("cpu")
+torch.set_num_threads(1)  # networks this small only wait for a second thread
 
 
 @dataclass(frozen=True)

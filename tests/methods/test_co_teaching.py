@@ -10,8 +10,10 @@ from torch import Tensor
 
 from thresher.engine.evaluate import Judge
 from thresher.engine.loop import train
-from thresher.engine.step import Step
+from thresher.engine.step import Outputs, Step
+from thresher.methods import co_teaching
 from thresher.methods.co_teaching import CoTeaching
+from thresher.parts.small_loss import keep_smallest
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ def test_each_network_is_updated_on_the_others_picks(
     for k, index in enumerate(shown):
         rows = sorted(index.tolist())
         low, high = rows[:30], rows[10:]
-        assert updates[2 * k] == (0, pytest.approx(sum(high) / 30))
-        assert updates[2 * k + 1] == (1, pytest.approx(sum(1000 - row for row in low) / 30))
+        (first, of_first), (second, of_second) = updates[2 * k : 2 * k + 2]
+        assert (first, second) == (0, 1)
+        assert of_first == pytest.approx(sum(high) / 30)
+        assert of_second == pytest.approx(sum(1000 - row for row in low) / 30)
 
 
 def test_both_losses_are_taken_before_either_update(
@@ -58,22 +62,30 @@ def test_both_losses_are_taken_before_either_update(
     run = make_run([CoTeaching()], epochs=1)
     calls: list[str] = []
     forward, update = run.forward, run.update
-    monkeypatch.setattr(run, "forward", lambda net, *x: (calls.append(f"see {net}"), forward(net, *x))[1])
-    monkeypatch.setattr(run, "update", lambda loss, net: (calls.append(f"learn {net}"), update(loss, net))[1])
+
+    def spied_forward(net: int, *inputs: Tensor) -> Outputs:
+        calls.append(f"see {net}")
+        outputs: Outputs = forward(net, *inputs)
+        return outputs
+
+    def spied_update(loss: Tensor, net: int) -> None:
+        calls.append(f"learn {net}")
+        update(loss, net)
+
+    monkeypatch.setattr(run, "forward", spied_forward)
+    monkeypatch.setattr(run, "update", spied_update)
     train(run, Judge(monitor=False))
     assert calls[:4] == ["see 0", "see 1", "learn 0", "learn 1"]
     assert len(calls) == 4 * 8
 
 
 def test_the_share_kept_by_epoch(make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from thresher.methods import co_teaching
-
     counts: list[int] = []
-    keep = co_teaching.keep_smallest
 
     def spied(losses: Tensor, share: float) -> Tensor:
-        counts.append(len(keep(losses, share)))
-        return keep(losses, share)
+        kept = keep_smallest(losses, share)
+        counts.append(len(kept))
+        return kept
 
     monkeypatch.setattr(co_teaching, "keep_smallest", spied)
     train(make_run([CoTeaching(0.4, ramp=2)], epochs=4, batch=120), Judge(monitor=False))

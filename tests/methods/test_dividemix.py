@@ -67,7 +67,7 @@ def test_co_guessing(make_run: Callable[..., Run]) -> None:
 
 
 def test_guessing_leaves_batch_norm_alone(make_run: Callable[..., Run]) -> None:
-    run = make_run("dividemix", net=with_batch_norm)
+    run = make_run("dividemix", net=WithBatchNorm)
     run.begin_pass()
     before = [b.clone() for net in run.nets for b in net.buffers()]
     DivideMix()._guess(run, pair(run, torch.arange(6)))
@@ -75,7 +75,7 @@ def test_guessing_leaves_batch_norm_alone(make_run: Callable[..., Run]) -> None:
     assert all(net.training for net in run.nets)
 
 
-class with_batch_norm(torch.nn.Module):  # noqa: N801
+class WithBatchNorm(torch.nn.Module):
     """A small network with batch norm."""
 
     def __init__(self, outputs: int) -> None:
@@ -203,27 +203,27 @@ def test_the_weight_ramps_up_after_the_warm_up(make_run: Callable[..., Run], mon
         assert step[4] == pytest.approx(8 * min(max((when - 1) / 2, 0), 1))
 
 
+@pytest.mark.parametrize("penalty", [False, True])
 def test_warm_up_is_cross_entropy_with_the_confidence_penalty(
-    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, penalty: bool
 ) -> None:
-    for penalty in (False, True):
-        run = make_run([DivideMix(confidence_penalty=penalty)], epochs=1, batch=240)
-        losses: list[tuple[int, float, float]] = []
-        update = run.update
+    run = make_run([DivideMix(confidence_penalty=penalty)], epochs=1, batch=240)
+    losses: list[tuple[int, float, float]] = []
+    update = run.update
 
-        def spied(loss: Tensor, net: int, run: Run = run, losses: list = losses, update: Any = update) -> None:
-            x = next(run.source.open([run.rows], ("plain",), 0))["plain", 0]
-            log_p = run.nets[net](x)[1].log_softmax(1)
-            entropy = -(log_p.exp() * log_p).sum(1).mean().item()
-            plain = -log_p.gather(1, run.given[:, None]).mean().item()
-            losses.append((net, loss.item(), plain - entropy if penalty else plain))
-            update(loss, net)
+    def spied(loss: Tensor, net: int) -> None:
+        x = next(run.source.open([run.rows], ("plain",), 0))["plain", 0]
+        log_p = run.nets[net](x)[1].log_softmax(1)
+        entropy = -(log_p.exp() * log_p).sum(1).mean().item()
+        plain = -log_p.gather(1, run.given[:, None]).mean().item()
+        losses.append((net, loss.item(), plain - entropy if penalty else plain))
+        update(loss, net)
 
-        monkeypatch.setattr(run, "update", spied)
-        train(run, Judge(monitor=False))
-        assert [net for net, _, _ in losses] == [0, 1]
-        for _, said, expected in losses:
-            assert said == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(run, "update", spied)
+    train(run, Judge(monitor=False))
+    assert [net for net, _, _ in losses] == [0, 1]
+    for _, said, expected in losses:
+        assert said == pytest.approx(expected, rel=1e-5)
 
 
 def test_memory_averages_the_last_normalised_losses(
@@ -235,7 +235,12 @@ def test_memory_averages_the_last_normalised_losses(
     scans = iter(draws)
     guess = torch.full((run.size, 3), 1 / 3)
     monkeypatch.setattr(run, "scan", lambda *args, **kwargs: (next(scans), guess))
-    monkeypatch.setattr(dividemix, "right_posterior", lambda losses, kept: (fitted.append(losses), losses)[1])
+
+    def posterior(losses: Tensor, kept: Tensor | None) -> Tensor:
+        fitted.append(losses)
+        return losses
+
+    monkeypatch.setattr(dividemix, "right_posterior", posterior)
     for epoch in range(5):
         run.epoch = epoch
         DivideMix(warm_up=1, memory=2).between(run)
@@ -258,7 +263,7 @@ def test_the_scan_measures_losses_and_the_mean_prediction(make_run: Callable[...
 
 @pytest.mark.parametrize("right", [1.0, 0.0])
 def test_a_side_may_be_empty(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, right: float) -> None:
-    run = make_run([DivideMix(warm_up=0, unsupervised=25.0, ramp=0.0)], epochs=2, net=with_batch_norm)
+    run = make_run([DivideMix(warm_up=0, unsupervised=25.0, ramp=0.0)], epochs=2, net=WithBatchNorm)
     steps = captured(run, monkeypatch)
     monkeypatch.setattr(dividemix, "right_posterior", lambda losses, kept: torch.full((run.size, 2), right))
     train(run, Judge(monitor=False))

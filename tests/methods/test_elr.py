@@ -26,7 +26,8 @@ def naive(rows: list[list[float]], memory: list[list[float]], strength: float, b
 
 
 def table_of(criterion: Any) -> Tensor:
-    return next(iter(value for key, value in criterion.state_dict().items() if key == "table_elr_target_0"))
+    rows: Tensor = criterion.state_dict()["table_elr_target_0"]
+    return rows
 
 
 def test_two_visits_by_hand(criterion: Callable[..., Any]) -> None:

@@ -1,8 +1,8 @@
 """L2RW against algorithm 1 taken literally, with its virtual step and second derivatives."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,13 +17,11 @@ from thresher.engine.step import Batch, Outputs, Step
 from thresher.methods.l2rw import L2RW, difference_scores, exact_scores
 from thresher.nets.small_cnn import small_cnn
 
-Params = dict[str, Tensor]
-
 
 def literal_scores(net: nn.Module, noisy: tuple[Tensor, Tensor], clean: tuple[Tensor, Tensor]) -> Tensor:
     """Algorithm 1, lines 4 to 9: a virtual SGD step of rate 1 at weights 0, and its derivative in the weights."""
 
-    def losses_at(params: Params, x: Tensor, y: Tensor) -> Tensor:
+    def losses_at(params: Mapping[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         buffers = {name: b.clone() for name, b in net.named_buffers()}
         _, logits = torch.func.functional_call(net, {**params, **buffers}, (x,))
         return cross_entropy(logits, y, reduction="none")
@@ -164,7 +162,7 @@ def test_running_statistics_weights_and_generator_stay(run: Run, score: str) -> 
 def test_finite_differences_see_the_same_dropout_twice() -> None:
     def factory(outputs: int) -> nn.Module:
         net = small_cnn((1, 8, 8), outputs)
-        net.body.append(nn.Dropout(0.5))
+        cast(nn.Sequential, net.body).append(nn.Dropout(0.5))
         return net
 
     run = run_of(L2RW(clean_batch=8), factory)

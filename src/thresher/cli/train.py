@@ -51,6 +51,7 @@ def train(
     from thresher import training
     from thresher.cli.progress import Progress
     from thresher.cli.settings import read_toml, request
+    from thresher.engine.runtime import is_main_process
 
     typed = {
         "data": data, "method": method, "noise": noise or None, "net": net, "epochs": epochs, "lr": lr, "batch": batch,
@@ -75,6 +76,8 @@ def train(
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest: typer.echo(f"warning: {message}", err=True)
         result = training.train(job, progress)
+    if not is_main_process():
+        return
     progress.done()
     summary = result.summary()
     typer.echo(json.dumps(summary) if as_json else summary_in_words(summary))
@@ -120,7 +123,7 @@ def plan(job: Any) -> dict[str, Any]:
 
 
 def _in_words(plan: dict[str, Any]) -> str:
-    data, options = plan["data"], plan["options"]
+    data, options, optimizer = plan["data"], plan["options"], plan["options"]["optimizer"]
     noise = (
         ""
         if plan["noise"] is None
@@ -128,10 +131,10 @@ def _in_words(plan: dict[str, Any]) -> str:
     )
     return (
         f"would train {', '.join(plan['method'])}\n"
-        f"on {data['name']}: {plan['train_rows']} rows, {plan['held_out_rows']} held out, {plan['trusted_rows']} trusted, "
-        f"{data['test']} test rows, {len(data['classes'])} classes{noise}\n"
-        f"with {options['net']} ({plan['parameters']:,} parameters), {options['epochs']} epochs, batch {options['batch']}, "
-        f"{options['optimizer']['name']} at {options['optimizer']['lr']:g}, {options['schedule']['name']} schedule, "
+        f"on {data['name']}: {plan['train_rows']} rows, {plan['held_out_rows']} held out, "
+        f"{plan['trusted_rows']} trusted, {data['test']} test rows, {len(data['classes'])} classes{noise}\n"
+        f"with {options['net']} ({plan['parameters']:,} parameters), {options['epochs']} epochs, "
+        f"batch {options['batch']}, {optimizer['name']} at {optimizer['lr']:g}, {options['schedule']['name']} schedule, "
         f"seed {options['seed']}\ninto {plan['run']}; nothing was written"
     )
 

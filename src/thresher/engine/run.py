@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from thresher.engine import passes
+from thresher.engine.learning import average_buffers, average_gradients, follow, make_optimizer
 from thresher.engine.options import Optimizer, Options
 from thresher.engine.randomness import mix, seed_default
 from thresher.engine.runtime import Runtime
@@ -390,48 +391,3 @@ class Run:
                 self.values[name].copy_(before + total)
         for name in self.sums:
             self.sums[name].copy_(self.values[name])
-
-
-def make_optimizer(module: nn.Module, options: Optimizer, share: float = 1.0) -> torch.optim.Optimizer:
-    """The torch optimiser of a module; each group remembers its share of the run's learning rate."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    if options.name == "sgd":
-        made: torch.optim.Optimizer = torch.optim.SGD(
-            parameters, options.lr, options.momentum, weight_decay=options.weight_decay, nesterov=options.nesterov
-        )
-    else:
-        kind = torch.optim.Adam if options.name == "adam" else torch.optim.AdamW
-        made = kind(parameters, options.lr, weight_decay=options.weight_decay)
-    for group in made.param_groups:
-        group["share"] = share
-    return made
-
-
-@torch.no_grad()
-def average_gradients(module: nn.Module, runtime: Runtime) -> None:
-    """One flat all-reduce over the gradients of a module."""
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    if runtime.world == 1 or not gradients:
-        return
-    flat = runtime.mean(torch.cat([g.flatten() for g in gradients]))
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
-
-
-@torch.no_grad()
-def average_buffers(module: nn.Module, runtime: Runtime) -> None:
-    """Batch-norm statistics become their mean over ranks; counters are equal already."""
-    buffers = [b for b in module.buffers() if b.is_floating_point()]
-    if not buffers:
-        return
-    flat = runtime.mean(torch.cat([b.flatten() for b in buffers]))
-    for buffer, part in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
-        buffer.copy_(part.view_as(buffer))
-
-
-@torch.no_grad()
-def follow(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Exponential moving average of parameters; buffers are copied, for averaged statistics fit no weights."""
-    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - decay)
-    for mine, theirs in zip(average.buffers(), module.buffers(), strict=True):
-        mine.copy_(theirs)

@@ -2,7 +2,9 @@
 
 import contextlib
 import datetime
+import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +53,7 @@ class Runtime:
         launched = "TORCHELASTIC_RUN_ID" in os.environ
         if accelerator == "cpu" and devices == 1 and not launched:
             return cls(precision=precision)
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
@@ -65,6 +68,7 @@ class Runtime:
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
         fabric.launch()
+        _let_peers_end_themselves()
         return cls(fabric.device, fabric.global_rank, fabric.world_size, precision, fabric)
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
@@ -115,6 +119,21 @@ class Runtime:
             yield
         except RuntimeError as error:
             raise PeerLost("another process of this run ended, so this one stops too") from error
+
+
+def _let_peers_end_themselves() -> None:
+    """Retire Fabric's observer, which answers the death of one process by `kill -9` on all.
+
+    The others notice at their next exchange anyway (`PeerLost`), and can then say how to go on.
+    """
+    for thread in threading.enumerate():
+        if thread.name == "child-process-observer":
+            thread._run = lambda: True  # type: ignore[attr-defined]
+
+
+def is_main_process() -> bool:
+    """Whether this is the one process, or the first of several: the one that prints."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 def parse_device(device: str) -> tuple[str, int | list[int]]:

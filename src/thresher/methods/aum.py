@@ -1,17 +1,17 @@
 """AUM: the area under the margin tells wrong labels from right ones, with threshold samples as the measure.
 
 Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin Ranking", NeurIPS 2020 (arXiv 2001.10528):
-the margin of a sample is its label's logit minus the largest other one, and AUM its mean over
-training. Some samples get an extra class that means nothing; the 99th percentile of their AUM is the threshold below
-which a label is called wrong. A second training with other threshold samples judges those of the first, and a label is
-called wrong only when every training that could judge it says so. Then a network is trained on what is left.
+the margin of a sample is its label's logit minus the largest other one, and AUM its mean over training. Some samples
+get an extra class that means nothing; the 99th percentile of their AUM is the threshold below which a label is called
+wrong. A second training with other threshold samples judges those of the first, and a label is called wrong only when
+every training that could judge it says so. Then a network is trained on what is left.
 
 Both AUM trainings keep the learning rate constant and end at half the epochs, before a schedule would lower it, as the
 authors do: what is learned by heart after that tells nothing.
 
 Deviations: every epoch counts (the authors' replication skips the first) and logits are not rounded to half precision.
-There are N // (K + 1) threshold samples, the paper's size; the authors' code takes N // K. The two sets are slices of one
-permutation that depends on the seed alone, so they are disjoint (the authors rely on a generator's state for that).
+There are N // (K + 1) threshold samples, the paper's size; the authors' code takes N // K. The two sets are slices of
+one permutation that depends on the seed alone, so they are disjoint (the authors rely on a generator's state for that).
 """
 
 from dataclasses import dataclass

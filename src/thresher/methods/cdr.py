@@ -1,12 +1,12 @@
 """CDR: only the weights that matter for the current fit learn; the others merely decay.
 
-Xia et al., "Robust early-learning: Hindering the memorization of noisy labels", ICLR 2021. A weight is
-critical when |gradient * weight| is large, for at a minimum of L(t * W) over t the inner product of gradient and weights
-is zero. With a share tau of wrong labels, the (1 - tau) largest are critical; their gradient is scaled by (1 - tau).
+Xia et al., "Robust early-learning: Hindering the memorization of noisy labels", ICLR 2021. A weight is critical when
+|gradient * weight| is large, for at a minimum of L(t * W) over t the inner product of gradient and weights is zero.
+With a share tau of wrong labels, the (1 - tau) largest are critical; their gradient is scaled by (1 - tau).
 
-`mode="official"` is the authors' code: weights of two or four dimensions only (biases and batch norm learn as usual), one
-threshold over all of them together, every weight at or above it is kept, and weight decay is the optimiser's own L2.
-Since the mask comes before the optimiser, momentum of earlier steps still moves a weight that is masked now.
+`mode="official"` is the authors' code: weights of two or four dimensions only (biases and batch norm learn as usual),
+one threshold over all of them together, every weight at or above it is kept, and weight decay is the optimiser's own
+L2. Since the mask comes before the optimiser, momentum of earlier steps still moves a weight that is masked now.
 
 Deviations from the authors' code: the ramp that it computes and then overwrites is left out, as is its second forward
 pass before each step. The threshold is the exact k-th largest, found by selection instead of a sort.

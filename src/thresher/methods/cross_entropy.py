@@ -22,8 +22,8 @@ class CrossEntropy:
     Example:
         >>> import torch
         >>> logits = torch.tensor([[2.0, 1.0, 0.1]])
-        >>> CrossEntropy().loss(logits, torch.tensor([[1.0, 0.0, 0.0]])).item()  # doctest: +ELLIPSIS
-        0.41703...
+        >>> round(CrossEntropy().loss(logits, torch.tensor([[1.0, 0.0, 0.0]])).item(), 4)
+        0.417
     """
 
     family = "baseline"

@@ -2,9 +2,9 @@
 
 Li, Socher and Hoi, "DivideMix: Learning with Noisy Labels as Semi-supervised Learning", ICLR 2020 (arXiv 2002.07394),
 algorithm 1. After a warm-up, each network's losses are fitted by two normal distributions; the posterior of the smaller
-one says how likely a label is right. Each network then learns with the split of the other: labels are refined by its own
-prediction (co-refinement), the unlabelled part gets labels guessed by both (co-guessing), everything is sharpened and
-mixed (MixMatch), and a prior on the mean prediction keeps classes from collapsing (equation 11).
+one says how likely a label is right. Each network then learns with the split of the other: labels are refined by its
+own prediction (co-refinement), the unlabelled part gets labels guessed by both (co-guessing), everything is sharpened
+and mixed (MixMatch), and a prior on the mean prediction keeps classes from collapsing (equation 11).
 
 Defaults are the authors' for CIFAR-10. The weight of the unlabelled loss was set by hand for every noise rate (their
 table 7); `unsupervised=-1` takes the value of that table for the share of doubtful samples the split itself finds.
@@ -12,8 +12,8 @@ table 7); `unsupervised=-1` takes the value of that table for the share of doubt
 Deviations: labels are guessed in evaluation mode, without touching batch-norm statistics (the first author: also fine);
 the mixture is fitted from the best split instead of a random start, with a guard for an empty side: fewer than two
 samples per class on the labelled side and it is filled up with the smallest losses, an empty unlabelled side leaves its
-term out. Predictions average softmax, not logits. A last batch of one sample joins the one before it. The fitted losses may be averaged over the last epochs (`memory`, 5 in
-the authors' script at 90 %).
+term out. Predictions average softmax, not logits. A last batch of one sample joins the one before it. The fitted losses
+may be averaged over the last epochs (`memory`, 5 in the authors' script at 90 %).
 """
 
 import math

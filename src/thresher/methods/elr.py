@@ -2,16 +2,15 @@
 
 Liu et al., "Early-Learning Regularization Prevents Memorization of Noisy Labels", NeurIPS 2020 (arXiv 2007.00151),
 equation 7 and section 4.3. Early in training a network is right about wrongly labelled samples; a running mean of its
-predictions t remembers that, and the penalty lambda * mean log(1 - <t, p>) keeps the prediction p near it.
-As in the authors' code: p is clamped to [1e-4, 1 - 1e-4] and not renormalised, t is updated first, from the normalised
-clamped p, starts at 0 and has no bias correction, so the penalty warms itself up. Negative losses are normal.
+predictions t remembers that, and the penalty lambda * mean log(1 - <t, p>) keeps the prediction p near it. As in the
+authors' code: p is clamped to [1e-4, 1 - 1e-4] and not renormalised, t is updated first, from the normalised clamped p,
+starts at 0 and has no bias correction, so the penalty warms itself up. Negative losses are normal.
 
 Defaults: lambda 3, beta 0.7 (CIFAR-10, symmetric noise); asymmetric noise 1 and 0.9; CIFAR-100 7 and 0.9.
 
 Deviations: none in the mathematics. t is a saved table (the authors lose it), lives in float32, and a non-finite
-prediction is refused before it enters (theirs poisons the row for ever). The suspects of the paper's README,
-argmax t != y, are what `suspicion` reports above 0. With thousands of classes the clamp alone caps the penalty, as in
-theirs.
+prediction is refused before it enters (theirs poisons the row for ever). The suspects of the paper's README, argmax t
+!= y, are what `suspicion` reports above 0. With thousands of classes the clamp alone caps the penalty, as in theirs.
 """
 
 import math
@@ -37,6 +36,7 @@ class ELR:
         momentum: of the running mean of predictions.
 
     Example:
+        >>> import torch
         >>> import thresher as th
         >>> criterion = th.as_loss(ELR(), num_samples=4, num_classes=3)
         >>> logits, labels, index = torch.zeros(2, 3), torch.tensor([0, 1]), torch.tensor([0, 3])

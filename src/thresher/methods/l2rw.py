@@ -1,17 +1,19 @@
 """L2RW: weigh each sample by how much learning from it helps on a few trusted samples.
 
 Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018 (arXiv 1803.09050), algorithm 1. With
-weights eps on the losses l_i of a batch, a virtual SGD step at eps = 0 changes the trusted loss G by
-dG/d eps_i = -lr * <grad G, grad l_i>; the weights are the positive parts of its negative, normalised to sum 1.
+weights eps on the losses l_i of a batch, a virtual SGD step at eps = 0 changes the trusted loss G by dG/d eps_i = -lr *
+<grad G, grad l_i>; the weights are the positive parts of its negative, normalised to sum 1.
 
-That inner product is one forward-mode product, J_l(theta) grad G: exact, no second derivative occurs, and other samples'
-influence through batch norm is included, as in the virtual step. `score="finite_difference"` takes the difference of the
-losses along grad G instead: cheaper, about 2 % off, and it works where an operation has no forward mode; "auto" turns to
-it in that case. Both use each batch's own statistics and leave the running ones alone, as well as the random generator.
-A batch whose weights are all zero adds no gradient; momentum and weight decay still act, as in the authors' code.
+That inner product is one forward-mode product, J_l(theta) grad G: exact, no second derivative occurs, and other
+samples' influence through batch norm is included, as in the virtual step. `score="finite_difference"` takes the
+difference of the losses along grad G instead: cheaper, about 2 % off, and it works where an operation has no forward
+mode; "auto" turns to it in that case. Both use each batch's own statistics and leave the running ones alone, as well as
+the random generator. A batch whose weights are all zero adds no gradient; momentum and weight decay still act, as in
+the authors' code.
 
 Deviations: the clean gradient has no weight-decay term (the authors' code adds their regularisation collection). The
-virtual step's rate is 1, for it cancels in the normalised weights. Clean rows leave the noisy training set, as in theirs.
+virtual step's rate is 1, for it cancels in the normalised weights. Clean rows leave the noisy training set, as in
+theirs.
 """
 
 import math
@@ -96,7 +98,7 @@ class L2RW:
 
 
 def _losses_at(step: Step, params: Mapping[str, Tensor]) -> Tensor:
-    """Losses ``[B]`` at other parameters; every call draws the same dropout masks and leaves the generator as it was."""
+    """Losses ``[B]`` at other parameters; every call draws the same dropout masks and restores the generator."""
     with torch.random.fork_rng([] if step.index.device.type == "cpu" else [step.index.device]):
         logits = step.logits_at(params)
     return step.run.method.loss(logits, step.target, step)

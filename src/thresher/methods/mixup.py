@@ -1,8 +1,8 @@
 """mixup: train on convex combinations of two samples and of their labels.
 
-Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018 (arXiv 1710.09412): one weight
-lambda ~ Beta(alpha, alpha) per batch and one random permutation; x = lambda x_i + (1 - lambda) x_j, and the same for
-one-hot labels. For wrong labels the paper takes a large alpha: 8 at 20 %, 32 at 50 % and 80 %.
+Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018 (arXiv 1710.09412): one weight lambda ~ Beta(alpha,
+alpha) per batch and one random permutation; x = lambda x_i + (1 - lambda) x_j, and the same for one-hot labels. For
+wrong labels the paper takes a large alpha: 8 at 20 %, 32 at 50 % and 80 %.
 
 Deviations: the loss is taken on the mixed target, which equals the authors' weighted sum of two losses for every loss
 that is linear in its target.

@@ -1,12 +1,12 @@
 """Symmetric cross-entropy: cross-entropy plus its reverse, in which the prediction judges the label.
 
-Wang et al., "Symmetric Cross Entropy for Robust Learning with Noisy Labels", ICCV 2019 (arXiv 1908.06112), section
-3: L = alpha * CE + beta * RCE with RCE = -sum_k p_k log q_k, where log 0 is replaced by a constant A < 0. For a hard
-label RCE = -A (1 - p_y), a bounded loss. Defaults are for CIFAR-10; MNIST takes alpha 0.01, CIFAR-100 alpha 6, beta 0.1.
+Wang et al., "Symmetric Cross Entropy for Robust Learning with Noisy Labels", ICCV 2019 (arXiv 1908.06112), section 3: L
+= alpha * CE + beta * RCE with RCE = -sum_k p_k log q_k, where log 0 is replaced by a constant A < 0. For a hard label
+RCE = -A (1 - p_y), a bounded loss. Defaults are for CIFAR-10; MNIST takes alpha 0.01, CIFAR-100 alpha 6, beta 0.1.
 
 Deviations: A is the authors' code's ln(1e-4) = -9.21, for which alpha and beta were tuned, not the -6 of their analysis
-nor the -4 of their tables; set `log_zero` for those. RCE is written in its closed form for targets that sum to 1, linear
-in a soft target; the code's clamp of p at 1e-7, which changes nothing measurable, is left out.
+nor the -4 of their tables; set `log_zero` for those. RCE is written in its closed form for targets that sum to 1,
+linear in a soft target; the code's clamp of p at 1e-7, which changes nothing measurable, is left out.
 """
 
 import math

@@ -1,9 +1,9 @@
 """SOP: model each sample's label noise by its own sparse variables, learned beside the network.
 
 Liu et al., "Robust Training under Label Noise by Over-parameterization", ICML 2022 (arXiv 2202.14026), algorithm 1.
-With one-hot label y, U = u^2 y and V = v^2 (1 - y) explain the label: pi = softmax(z) + U - V, and the
-loss is cross-entropy of pi plus |onehot(argmax z) + U - V - y|^2. Gradient descent on u and v, started near 0, favours
-sparse U and V, so only wrong labels are explained away.
+With one-hot label y, U = u^2 y and V = v^2 (1 - y) explain the label: pi = softmax(z) + U - V, and the loss is
+cross-entropy of pi plus |onehot(argmax z) + U - V - y|^2. Gradient descent on u and v, started near 0, favours sparse U
+and V, so only wrong labels are explained away.
 
 As in the authors' last code: cross-entropy does not train v, both terms train u, pi is clamped at 1e-4 and normalised.
 
@@ -13,8 +13,8 @@ and length is dead or explosive at another, so `activation` states that number o
 
 Deviations: u and v are projected to [-1, 1] after each step, as the paper's algorithm 1 says and the code forgets (it
 freezes what overshoots); rows are updated sparsely, which is exact here, for their optimiser has neither momentum nor
-decay. The balance penalty trains the network only; in the code it moves u a little, too. The consistency term of SOP+ needs a strong
-view and follows with it.
+decay. The balance penalty trains the network only; in the code it moves u a little, too. The consistency term of SOP+
+needs a strong view and follows with it.
 """
 
 import math

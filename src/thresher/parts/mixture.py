@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _FLOOR = 5e-4
+_NO_SPAN = 1e-100  # its square is still a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,8 @@ class Mixture:
         lower = self._responsibilities(values)[0]
         at_low, at_high = self._responsibilities(self.means)[0]
         lower = np.where(values <= self.means[0], np.maximum(lower, at_low), lower)
-        return np.where(values >= self.means[1], np.minimum(lower, at_high), lower)
+        result: np.ndarray = np.where(values >= self.means[1], np.minimum(lower, at_high), lower)
+        return result
 
     def _responsibilities(self, values: np.ndarray) -> np.ndarray:
         log_density = (
@@ -62,7 +64,7 @@ def fit(values: np.ndarray, iterations: int = 50, tolerance: float = 1e-4) -> Mi
     """
     values = np.asarray(values, dtype=np.float64)
     low, span = (values.min(), np.ptp(values)) if len(values) else (0.0, 0.0)
-    if span <= 0:
+    if span <= _NO_SPAN:
         return Mixture(np.full(2, low), np.full(2, _FLOOR), np.full(2, 0.5))
     unit = (values - low) / span
     lower = (unit <= _cut(unit)).astype(np.float64)
