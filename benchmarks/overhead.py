@@ -33,7 +33,7 @@ from thresher.engine.loop import one_epoch
 from thresher.engine.options import resolve
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
-from thresher.engine.table import Table, make_rows
+from thresher.engine.table import Table
 
 CLASSES, BATCH = 10, 128
 ROWS = 2 * BATCH
@@ -151,8 +151,8 @@ def per_batch(visit: Callable[[], Iterator[Any]]) -> float:
 def table_memory() -> dict[str, float]:
     """Peak memory of a table of 1,000,000 rows x 100, over its own size; and a batch's update at two sizes of N."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    table = Table("big", make_rows(torch.arange(1_000_000), 100, 0.0, torch.float32), size=1_000_000)
-    small = Table("small", make_rows(torch.arange(10_000), 100, 0.0, torch.float32), size=10_000)
+    table = Table("big", torch.zeros(1_000_000, 100), size=1_000_000)
+    small = Table("small", torch.zeros(10_000, 100), size=10_000)
     rows = torch.rand(BATCH, 100)
     micro = {}
     for label, one in (("1,000,000", table), ("10,000", small)):

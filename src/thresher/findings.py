@@ -1,7 +1,7 @@
 """What a finished training knows about the labels: evidence, suspects and how good they are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Findings:
         return self.detections[0] if self.detections else None
 
 
-def find(study: Study, run: Run, data: Data, held: np.ndarray, cross_fit: int = 0) -> Findings:
+def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarray, cross_fit: int = 0) -> Findings:
     """Ask every witness, and put their answers side by side.
 
     Args:
@@ -51,16 +51,17 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, cross_fit: int = 
         run: the finished training; it is left with the weights of its selected epoch.
         data: all given rows.
         held: source rows that were held out, integer ``[n]``; they are scored by the model alone, out of sample.
+        trusted: source rows that are known to be right, integer ``[n]``; they are listed without a score.
         cross_fit: folds of confident learning on cross-fitted probabilities; 0 leaves it out.
     """
-    rows = np.concatenate([run.rows.numpy(), held]).astype(np.int64)
+    rows = np.concatenate([run.rows.numpy(), held, trusted]).astype(np.int64)
     labels = data.train.labels.numpy()[rows]
     known = _from_methods(study.method, run) + _from_monitor(run)
     probabilities = predict_rows(use_best(run), run.source, torch.as_tensor(rows)).cpu().numpy()
     evidence = [_with_held(one, labels, probabilities, run.size) for one in known]
     if cross_fit:
         evidence.append(confident_evidence(labels, cross_fitted(study, rows, data, cross_fit)))
-    evidence = evidence or [_by_model(labels, probabilities)]
+    evidence = [_without(one, len(trusted)) for one in evidence or [_by_model(labels, probabilities)]]
     issues = issues_table(
         evidence,
         keys=data.train.keys[rows],
@@ -109,6 +110,13 @@ def _by_model(labels: np.ndarray, probabilities: np.ndarray) -> Evidence:
     others = probabilities.copy()
     others[np.arange(len(labels)), labels] = -1
     return Evidence("model", others.max(1) - own, probabilities, reason="the model expects another label")
+
+
+def _without(evidence: Evidence, trusted: int) -> Evidence:
+    """No score for the last rows, which are trusted."""
+    score = evidence.score.astype(np.float64)
+    score[len(score) - trusted :] = np.nan
+    return replace(evidence, score=score)
 
 
 def _with_held(evidence: Evidence, labels: np.ndarray, probabilities: np.ndarray, size: int) -> Evidence:

@@ -79,7 +79,7 @@ class Result:
     def scores(self) -> dict[str, Any]:
         """The named test accuracies and the selected epoch; None where unknown."""
         options = self.run["options"]
-        judge = Judge(stop=options["stop"], patience=options["patience"], history=_records(self.path / "metrics.jsonl"))
+        judge = Judge(stop=options["stop"], patience=options["patience"], history=records(self.path / "metrics.jsonl"))
         return judge.scores()
 
     @property
@@ -106,7 +106,7 @@ class Result:
     def seconds(self) -> float:
         """Training time of all fits."""
         files = [self.path / "metrics.jsonl", *sorted(self.path.glob("fits/*/metrics.jsonl"))]
-        return float(sum(record["seconds"] for file in files for record in _records(file)))
+        return float(sum(record["seconds"] for file in files for record in records(file)))
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -119,8 +119,8 @@ class Result:
         """How good each witness is, the chosen one first; empty where the truth is unknown."""
         if self.issues is None or self.noise is None:
             return []
-        rows = self.issues["row"].to_numpy()
-        wrong = (self.noise.labels != self.noise.clean)[rows]
+        names = np.asarray(self.noise.classes, dtype=object)
+        wrong = names[self.noise.clean][self.issues["row"]] != self.issues["given"].to_numpy(dtype=object)
         columns = [name for name in self.issues.columns if name.startswith("score_")]
         scores = {name.removeprefix("score_"): self.issues[name].to_numpy(dtype=float) for name in columns}
         return [{"name": name, **detection(score > 0, score, wrong)} for name, score in scores.items()]
@@ -248,7 +248,7 @@ def load(path: str | Path) -> Result:
     run = read_run(folder)
     issues = folder / "issues.csv"
     return Result(
-        folder, run, pd.DataFrame(_records(folder / "metrics.jsonl")), _read_issues(issues) if issues.exists() else None
+        folder, run, pd.DataFrame(records(folder / "metrics.jsonl")), _read_issues(issues) if issues.exists() else None
     )
 
 
@@ -260,8 +260,10 @@ def _read_issues(path: Path) -> pd.DataFrame:
     return table
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; a last one that was cut off, by a kill or a full disk, is left out."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def write_report(

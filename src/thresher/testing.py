@@ -162,7 +162,7 @@ class StoppingCheckpoints(Checkpoints):
         path = super().save(run, extra, selected)
         self.left[0] -= 1
         if self.left[0] == 0:
-            raise Stopped
+            raise Stopped(str(path))
         return path
 
 
@@ -533,17 +533,18 @@ def _stops(straight: ToyStudy, methods: Sequence[Method], every: int) -> int:
     """Train with a stop after `every` checkpoints, again and again, compare the end, and count the stops."""
     # A stop of this kind loses nothing that was written, so waiting for the disk would only take time.
     with tempfile.TemporaryDirectory() as folder, mock.patch("os.fsync"):
-        stops = 0
+        stops: list[str] = []
         while True:
             study = toy_study(*methods, folder=Path(folder), stop_after=every)
             try:
                 study.run()
                 break
-            except Stopped:
-                stops += 1
+            except Stopped as stop:
+                require(str(stop) not in stops, f"after {len(stops)} stops it came to the same place once more")
+                stops.append(str(stop))
         where = difference_of_studies(straight, study)
-        require(where is None, f"{where} differs after {stops} stops")
-        return stops
+        require(where is None, f"{where} differs after {len(stops)} stops")
+        return len(stops)
 
 
 def check_ranks(*methods: Method) -> None:
@@ -596,7 +597,7 @@ def check_method(method: Method, *, ranks: bool = True) -> None:
 
     Args:
         method: a method object; choose values with which two short epochs reach all of its code.
-        ranks: also train in two processes (the checks `ranks` and `tables`); the method's class must then be importable.
+        ranks: also train in two processes; the method's class must then be importable.
 
     Raises:
         AssertionError: it does not; the sentence names the rule.

@@ -4,9 +4,12 @@ import dataclasses
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
+import shlex
 import sys
 import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +35,7 @@ from thresher.engine.study import Material, Study
 from thresher.errors import UsageError
 from thresher.findings import find
 from thresher.noise import Noise
-from thresher.result import Result, load
+from thresher.result import Result, load, records
 
 FORMAT = 1
 Progress = Callable[[str | None, dict[str, Any]], None]
@@ -44,7 +47,7 @@ class Job:
 
     Attributes:
         data: all given rows, with noise put in where it was asked for.
-        source: what `load` needs to read the data again, or None for arrays.
+        source: what `load` needs to read the data again from any folder, or None for arrays.
         noise: what was put in, or None.
         noise_specs: how that was asked for.
         held: source rows of the noisy validation split.
@@ -94,6 +97,7 @@ class Job:
             },
             "noise": list(self.noise_specs),
             "method": [described(method) for method in self.method.methods],
+            "split": zlib.crc32(np.concatenate([self.held, [-1], self.trusted]).astype("<i8").tobytes()),
             "options": dataclasses.asdict(self.options),
             "trusted": self.trusted_as,
             "cross_fit": self.cross_fit,
@@ -143,6 +147,8 @@ def prepare(
     """
     options = resolve(settings or {})
     combination = Combination(zoo.parse(method))
+    if not combination.methods:
+        raise UsageError(f"no method is named: choose some of {', '.join(zoo.names())}")
     accelerator, _ = parse_device(device)
     loaded = sources.load(data, root=root)
     specs = (noise,) if isinstance(noise, str) else tuple(noise or ())
@@ -151,8 +157,6 @@ def prepare(
         loaded = loaded.with_labels(torch.as_tensor(drawn.labels), torch.as_tensor(drawn.clean))
         if sentence := hopeless(drawn):
             warnings.warn(sentence, stacklevel=2)
-    if cross_fit < 0 or cross_fit == 1:
-        raise UsageError(f"cross_fit is {cross_fit}: it is a number of folds, 2 or more, or 0 for none")
     chosen, loaded = _trusted(trusted, loaded, options.seed)
     if combination.needs_trusted and not len(chosen):
         raise UsageError(
@@ -168,12 +172,12 @@ def prepare(
     nets.build(net, shape, len(loaded.classes))
     job = Job(
         loaded,
-        data if isinstance(data, str) else None,
+        _whole_path(data),
         drawn,
         specs,
         left[held],
         chosen,
-        None if trusted is None else str(trusted),
+        None if trusted is None else _whole_path(trusted),
         combination,
         options,
         device,
@@ -181,10 +185,28 @@ def prepare(
         cross_fit,
         resume,
     )
-    if options.batch > len(job.rows):
-        raise UsageError(f"batch is {options.batch}, and only {len(job.rows)} rows are trained on: lower --bs")
+    _check_sizes(job)
     _check_folder(job)
     return job
+
+
+def _whole_path(said: object) -> str | None:
+    """What still means the same from another folder: a name as it is, a file's whole path; None for arrays."""
+    if not isinstance(said, str | os.PathLike):
+        return None
+    text = os.fspath(said)
+    return text if text in sources.NAMES or not Path(text).exists() else str(Path(text).absolute())
+
+
+def _check_sizes(job: Job) -> None:
+    """Refuse a training that its data has not rows enough for."""
+    rows, folds = len(job.rows), job.cross_fit
+    if job.options.batch > rows:
+        raise UsageError(f"batch is {job.options.batch}, and only {rows} rows are trained on: lower --bs")
+    groups = job.data.train.groups
+    units = rows if groups is None else len(np.unique(groups[job.rows]))
+    if folds != 0 and not 2 <= folds <= units:
+        raise UsageError(f"cross_fit is {folds}: it is a number of folds, from 2 to {units} here, or 0 for none")
 
 
 def hopeless(drawn: Noise) -> str | None:
@@ -218,19 +240,21 @@ def _trusted(said: str | Path | None, data: Data, seed: int) -> tuple[np.ndarray
         rows = [rng.permutation(np.flatnonzero(clean == k))[: int(count)] for k in range(len(data.classes))]
         chosen = np.sort(np.concatenate(rows))
         return chosen, _relabelled(data, chosen, clean[chosen])
-    chosen, labels = _read_trusted(Path(text), data)
+    chosen, labels = _read_trusted(text, data)
     return chosen, _relabelled(data, chosen, labels)
 
 
-def _read_trusted(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
+def _read_trusted(path: str, data: Data) -> tuple[np.ndarray, np.ndarray]:
     try:
-        table = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"the trusted file {path} cannot be read ({error}): it is a CSV with columns key and label"
+            f"the trusted file {path!r} cannot be read ({error}): give a CSV with columns key and label, or per-class:N"
         ) from error
     if missing := {"key", "label"} - set(table.columns):
         raise UsageError(f"the trusted file {path} has no column {sorted(missing)[0]!r}: it needs key and label")
+    if table.empty:
+        raise UsageError(f"the trusted file {path} has no rows: list keys with their right labels")
     places = {key: row for row, key in enumerate(data.train.keys)}
     numbers = {name: k for k, name in enumerate(data.classes)}
     for column, known in (("key", places), ("label", numbers)):
@@ -254,15 +278,25 @@ def _relabelled(data: Data, rows: np.ndarray, labels: np.ndarray) -> Data:
 
 
 def _folder(out: str | Path | None, name: str | None, data: Data, method: Combination) -> Path:
+    if out is not None and name is not None:
+        raise UsageError(f"both out {str(out)!r} and name {name!r} are given: give one, a name is a folder below runs")
     if out is not None:
-        return Path(out)
+        return _named(out, "out")
     if name is not None:
+        if Path(name).name != name:
+            raise UsageError(f"name is {name!r}: it names one folder below runs; give a path with --out")
         return Path("runs") / name
     stem = f"{Path(data.name).stem}-{method.name.replace(',', '-')}"
     count = 1
     while (Path("runs") / f"{stem}-{count}").exists():
         count += 1
     return Path("runs") / f"{stem}-{count}"
+
+
+def _named(out: str | Path, what: str) -> Path:
+    if not str(out):
+        raise UsageError(f"{what} is empty: name a folder for the run")
+    return Path(out)
 
 
 def _check_folder(job: Job) -> None:
@@ -275,7 +309,9 @@ def _check_folder(job: Job) -> None:
         return
     stored = read_run(job.folder)
     mine = json.loads(json.dumps(job.described()))
-    for part in ("data", "noise", "method", "trusted", "cross_fit"):
+    for one in (stored, mine):
+        one["data"].pop("source")  # where a file lies does not matter, what it holds does
+    for part in ("data", "noise", "method", "trusted", "split", "cross_fit"):
         if stored[part] != mine[part]:
             raise UsageError(
                 f"{job.folder} was trained with another {part} ({_difference(stored[part], mine[part])}): "
@@ -287,6 +323,9 @@ def _check_folder(job: Job) -> None:
                 f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
                 "only the epochs and the device may differ at resume"
             )
+    trained = len(records(job.folder / "metrics.jsonl"))
+    if job.options.epochs < trained:
+        raise UsageError(f"{job.folder} has trained {trained} epochs already: give --epochs {trained} or more")
     if stored["threads"] != torch.get_num_threads():
         torch.set_num_threads(stored["threads"])  # other thread counts add in another order
 
@@ -398,17 +437,26 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
     )
     try:
         run = study.run()
-        findings = find(study, run, job.data, job.held, job.cross_fit)
-    except (Interrupted, PeerLost) as error:
-        raise type(error)(f"{error}; go on with: thresher train --resume {job.folder}") from error
-    if runtime.rank == 0:
-        with plain_disk_errors(job.folder):
+        findings = find(study, run, job.data, job.held, job.trusted, job.cross_fit)
+        if runtime.rank == 0:
             write_atomically(job.folder / "issues.csv", findings.issues.to_csv(index=False).encode())
-    runtime.barrier()
-    result = load(job.folder)
-    if runtime.rank == 0:
-        result.report(job.data)
+        runtime.barrier()
+        result = load(job.folder)
+        if runtime.rank == 0:
+            with plain_disk_errors(job.folder):
+                result.report(job.data)
+    except (Interrupted, PeerLost) as error:
+        raise type(error)(f"{error}; {_go_on(job)}") from error
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {_go_on(job)}") from None
     return result
+
+
+def _go_on(job: Job) -> str:
+    """How to go on with a run that was stopped."""
+    if job.source is None:
+        return f"go on with th.fit(..., out={str(job.folder)!r}, resume=True)"
+    return f"go on with: thresher train --resume {shlex.quote(str(job.folder))}"
 
 
 def _silent(name: str | None, record: dict[str, Any]) -> None:
@@ -420,13 +468,15 @@ def _write_start(job: Job, shared: Material) -> None:
         job.folder.mkdir(parents=True, exist_ok=True)
     if job.noise is not None and not job.resume:
         job.noise.save(job.folder / "noise.npz")
+    started = read_run(job.folder) if job.resume else {}
     mean, std = shared.source.moments  # type: ignore[attr-defined]
     record = {
         **job.described(),
         "moments": {"mean": mean.tolist(), "std": std.tolist()},
-        "command": " ".join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+    record |= {name: started[name] for name in ("command", "started") if name in started}
     write_atomically(job.folder / "run.json", json.dumps(record, indent=1).encode())
 
 

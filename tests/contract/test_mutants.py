@@ -3,7 +3,7 @@
 import functools
 import random
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -118,7 +118,7 @@ class OwnDraws:
 
 def unordered_update(run: Run, loss: Tensor, *targets: int | str) -> None:
     """`Run.update` as it would be with a set of joint modules that has no order: here it differs between processes."""
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     for name in ["0", *sorted(run.joint, reverse=run.runtime.rank > 0)]:
         average_gradients(run.nets[0] if name == "0" else run.modules[name], run.runtime)
         run.optimizers[name].step()
@@ -192,7 +192,7 @@ class NotNeutral:
     """Claims to be plain cross-entropy at a value where it is not."""
 
     strength: float = 0.5
-    neutral = {"strength": 1e-3}
+    neutral: ClassVar = {"strength": 1e-3}
 
     def penalty(self, step: Step) -> Tensor:
         return self.strength * step.logits.square().mean()
@@ -252,7 +252,7 @@ class HiddenNetwork:
             return torch.zeros(())
         with torch.no_grad():
             net.weight.mul_(0.9)
-        return net(step.logits).square().mean()
+        return torch.as_tensor(net(step.logits).square().mean())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command line: parses, calls the library, prints. Results go to standard output, progress to standard error."""
 
+import os
 import sys
 
 import typer
@@ -46,8 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail(error.format_message(), 2, arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("stopped", 1, arguments)
-    except MemoryError:
-        code = _fail("there is not enough memory for this: use less data or a smaller net", 1, arguments)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        code = _fail(_unexpected(error), 1, arguments)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -56,5 +60,14 @@ def _fail(sentence: str, code: int, arguments: list[str]) -> int:
         import traceback
 
         traceback.print_exc()
-    typer.echo(f"thresher: {sentence}", err=True)
+    if sentence:  # without arguments, the help was shown and says it all
+        typer.echo(f"thresher: {sentence}", err=True)
     return code
+
+
+def _unexpected(error: Exception) -> str:
+    """One sentence about an error that nobody foresaw."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "t allocate memory" in text:
+        return "there is not enough memory for this: use less data, a smaller batch or a smaller net"
+    return f"{type(error).__name__}: {text[:200]}: this should not happen, please report it with what --debug shows"

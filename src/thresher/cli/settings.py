@@ -1,5 +1,6 @@
 """From TOML and command-line words to settings: one precedence, command line over file over defaults."""
 
+import difflib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -8,8 +9,15 @@ from typing import Any
 
 from thresher.errors import UsageError
 
-_REQUEST = ("data", "method", "noise", "trusted", "device", "cross_fit")
-"""Keys of a TOML file that are not settings of a run."""
+_REQUEST: Mapping[str, tuple[type, str]] = {
+    "data": (str, "a name or a path"),
+    "method": (list, "a name or a list of names"),
+    "noise": (list, "a text such as symmetric:0.4, or a list of them"),
+    "trusted": (str, "a path or per-class:N"),
+    "device": (str, "a name or a number"),
+    "cross_fit": (int, "a whole number"),
+}
+"""Keys of a TOML file that are not settings of a run, and what they take."""
 
 
 def read_toml(path: Path | None) -> dict[str, Any]:
@@ -44,25 +52,26 @@ def value_of(text: str) -> Any:
         return text
 
 
-def assignments(pairs: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``["elr.strength=7", "optimizer.lr=0.1"]`` as nested values.
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """``["elr.strength=7", "optimizer.lr=0.1", "stop=patience"]`` as nested values.
 
     Raises:
-        UsageError: a word that is no ``group.field=value``.
+        UsageError: a word that is no ``group.field=value`` or ``setting=value``.
 
     Example:
-        >>> assignments(["elr.strength=7", "optimizer.lr=0.1"])
-        {'elr': {'strength': 7}, 'optimizer': {'lr': 0.1}}
+        >>> assignments(["elr.strength=7", "optimizer.lr=0.1", "stop=patience"])
+        {'elr': {'strength': 7}, 'optimizer': {'lr': 0.1}, 'stop': 'patience'}
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         group, dot, field = name.partition(".")
-        if not (equals and dot and group and field):
+        inside = found.setdefault(group, {}) if dot else found
+        if not (equals and group and (field or not dot) and isinstance(inside, dict)):
             raise UsageError(
                 f"--set {pair!r} is not understood: write --set method.field=value, for instance elr.strength=7"
             )
-        found.setdefault(group, {})[field] = value_of(text)
+        inside[field or group] = value_of(text)
     return found
 
 
@@ -90,35 +99,84 @@ def letters(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def build_methods(names: Sequence[str], groups: Mapping[str, Mapping[str, Any]], short: Mapping[str, Any]) -> list[Any]:
-    """Method objects from names, their settings by group, and the papers' letters.
-
-    Raises:
-        UsageError: an unknown method or setting, or a letter that no method or several have.
-    """
+def _by_field(name: str, settings: Any) -> dict[str, Any]:
+    """A method's settings with the papers' letters replaced by field names, unless that would hide one of two."""
     from thresher import methods as zoo
     from thresher.engine.method import hyperparameters
-    from thresher.engine.options import nearest
 
-    settings = {name: dict(groups.get(name, {})) for name in names}
-    owners: dict[str, list[tuple[str, str]]] = {}
-    for name in names:
-        for parameter in hyperparameters(zoo.load(name)):
-            for key in {parameter.letter or parameter.name, parameter.name}:
-                owners.setdefault(key, []).append((name, parameter.name))
+    known = hyperparameters(zoo.load(name))
+    if not isinstance(settings, Mapping):
+        raise UsageError(f"{name} is {settings!r}: write {name}.field=value, see thresher methods {name}")
+    fields = {p.name for p in known}
+    by_letter = {p.letter: p.name for p in known if p.letter and p.letter not in fields and p.name not in settings}
+    return {by_letter.get(key, key): value for key, value in settings.items()}
+
+
+def _meant(letter: str, value: Any, names: Sequence[str], options: Sequence[str]) -> tuple[str, str]:
+    """The method and the field that a letter (or a field's own name) sets."""
+    from thresher import methods as zoo
+    from thresher.engine.method import hyperparameters
+
+    known = [(name, p) for name in names for p in hyperparameters(zoo.load(name))]
+    found = [(name, p.name) for name, p in known if letter in (p.letter, p.name)]
+    if len(found) > 1:
+        forms = " or ".join(f"--set {name}.{field}={value}" for name, field in found)
+        raise UsageError(f"--{letter} could mean several things: write {forms}")
+    if not found:
+        spelled = [word for _, p in known for word in (p.letter, p.name) if word]
+        close = difflib.get_close_matches(letter, [*spelled, *options], n=2)
+        hint = f"did you mean {' or '.join(f'--{word}' for word in close)}?" if close else "see thresher train --help"
+        raise UsageError(f"there is no option --{letter}: {hint}")
+    return found[0]
+
+
+def build_methods(
+    names: Sequence[str],
+    config: Mapping[str, Any],
+    pairs: Mapping[str, Any],
+    short: Mapping[str, Any],
+    options: Sequence[str] = (),
+) -> list[Any]:
+    """Method objects from names and their settings; what was typed wins over a file.
+
+    Args:
+        names: of the methods.
+        config: a TOML file's content.
+        pairs: of ``--set``, by group.
+        short: values by the papers' letters.
+        options: names of the command's own options, for the hint about a misspelt one.
+
+    Raises:
+        UsageError: an unknown method or setting, a setting given twice, or a letter that no method or several have.
+    """
+    from thresher import methods as zoo
+
+    typed = {name: _by_field(name, pairs.get(name, {})) for name in names}
     for letter, value in short.items():
-        found = owners.get(letter, [])
-        if not found:
-            raise UsageError(f"there is no option --{letter}: {nearest(letter, owners) if owners else 'see --help'}")
-        if len(found) > 1:
-            forms = " or ".join(f"--set {name}.{field}={value}" for name, field in found)
-            raise UsageError(f"--{letter} could mean several things: write {forms}")
-        settings[found[0][0]].setdefault(found[0][1], value)
-    return [zoo.method(name, **settings[name]) for name in names]
+        name, field = _meant(letter, value, names, options)
+        if field in typed[name]:
+            raise UsageError(f"{name}.{field} is set twice, by --{letter} too: give it once")
+        typed[name][field] = value
+    return [zoo.method(name, **{**_by_field(name, config.get(name, {})), **typed[name]}) for name in names]
+
+
+def _checked(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A file's content, if the keys that are not settings have values of the right kind."""
+    for key, (kind, words) in _REQUEST.items():
+        value = config.get(key)
+        items = value if isinstance(value, list) and kind is list else [value]
+        wanted = (str, int) if key == "device" else int if key == "cross_fit" else str
+        if key in config and not all(isinstance(item, wanted) and not isinstance(item, bool) for item in items):
+            raise UsageError(f"{key} is {value!r} in the configuration: it must be {words}")
+    return config
 
 
 def request(
-    config: Mapping[str, Any], command: Mapping[str, Any], pairs: Sequence[str], words: Sequence[str]
+    config: Mapping[str, Any],
+    command: Mapping[str, Any],
+    pairs: Sequence[str],
+    words: Sequence[str],
+    options: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Keyword arguments of `thresher.training.prepare`.
 
@@ -127,35 +185,40 @@ def request(
         command: what was typed as options, None where nothing was.
         pairs: of ``--set``.
         words: what is left: the papers' letters.
+        options: names of the command's own options, for the hint about a misspelt one.
 
     Raises:
         UsageError: anything unknown.
     """
-    from thresher import methods as zoo
-
-    typed = {key: value for key, value in command.items() if value is not None}
+    typed, config, assigned = {k: v for k, v in command.items() if v is not None}, _checked(config), assignments(pairs)
     chosen = typed.get("method", config.get("method", "elr"))
     names = [part.strip() for part in chosen.split(",")] if isinstance(chosen, str) else list(chosen)
-    groups: dict[str, dict[str, Any]] = {}
-    for source in (config, assignments(pairs)):
-        for key, value in source.items():
-            if isinstance(value, Mapping):
-                groups.setdefault(key, {}).update(value)
+    _refuse_strays(names, [*config, *assigned])
+    plain = {key: value for key, value in config.items() if key not in (*_REQUEST, *names)}
+    settings = _merged(plain, {key: value for key, value in assigned.items() if key not in names})
+    settings |= {key: value for key, value in typed.items() if key not in (*_REQUEST, "lr", "out", "name", "root")}
+    if "lr" in typed:
+        settings["optimizer"] = {**settings.get("optimizer", {}), "lr": typed["lr"]}
+    result = {key: typed.get(key, config.get(key)) for key in _REQUEST if key in typed or key in config}
+    if "device" in result:
+        result["device"] = str(result["device"])  # TOML has 0 for the first GPU
+    result["method"] = build_methods(names, config, assigned, letters(words), options)
+    return {**result, **{key: typed[key] for key in ("out", "name", "root") if key in typed}, "settings": settings}
+
+
+def _refuse_strays(names: Sequence[str], groups: Sequence[str]) -> None:
+    from thresher import methods as zoo
+
     for stray in [key for key in groups if key in zoo.names() and key not in names]:
         raise UsageError(
             f"there are settings for {stray}, which is not among the methods {', '.join(names)}: add it to --method"
         )
-    settings = {key: value for key, value in config.items() if key not in _REQUEST and not isinstance(value, Mapping)}
-    settings |= {key: value for key, value in groups.items() if key not in names}
-    typed_settings = {key: value for key, value in typed.items() if key not in (*_REQUEST, "lr", "out", "name", "root")}
-    settings |= typed_settings
-    if "lr" in typed:
-        settings["optimizer"] = {**settings.get("optimizer", {}), "lr": typed["lr"]}
-    result = {
-        key: typed.get(key, config[key]) if key in config else typed[key]
-        for key in _REQUEST
-        if key in typed or key in config
-    }
-    result["method"] = build_methods(names, groups, letters(words))
-    result |= {key: typed[key] for key in ("out", "name", "root") if key in typed}
-    return {**result, "settings": settings}
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two levels of settings, the second winning key by key inside their groups too."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -63,7 +63,7 @@ def train(
         if resume is not None:
             job = _resumed(resume, typed, pairs, context.args, config)
         else:
-            arguments = request(read_toml(config), typed, pairs or (), context.args)
+            arguments = request(read_toml(config), typed, pairs or (), context.args, _options(context))
             if "data" not in arguments:
                 raise UsageError("train needs data: thresher train DATA, for instance thresher train digits")
             job = training.prepare(**arguments)
@@ -74,6 +74,7 @@ def train(
         return
     progress = Progress(job.options.epochs, quiet=quiet)
     with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *rest: typer.echo(f"warning: {message}", err=True)
         result = training.train(job, progress)
     if not is_main_process():
@@ -81,6 +82,11 @@ def train(
     progress.done()
     summary = result.summary()
     typer.echo(json.dumps(summary) if as_json else summary_in_words(summary))
+
+
+def _options(context: typer.Context) -> list[str]:
+    """The long names of the command's own options."""
+    return [word.lstrip("-") for option in context.command.params for word in option.opts if word.startswith("--")]
 
 
 def _resumed(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from thresher.engine.run import Run
 
 FORMAT = 1
+_ROWS = 65_536
 
 
 class Interrupted(ThresherError):
@@ -295,8 +296,11 @@ def load_tables(run: "Run", folder: Path) -> None:
     for path in sorted((folder / "tables").glob("*.npy")):
         name = unquote(path.stem)
         stored = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: only this rank's rows enter memory
-        rows = torch.from_numpy(np.array(stored[run.runtime.rank :: run.runtime.world]))
-        run.tables[name] = run.wrap(name, rows.to(run.device))
+        mine = stored[run.runtime.rank :: run.runtime.world]
+        room = run.room_for(name, mine.shape, torch.from_numpy(mine[:0].copy()).dtype)
+        for part, rows in zip(torch.split(room, _ROWS), np.split(mine, range(_ROWS, len(mine), _ROWS)), strict=True):
+            part.copy_(torch.from_numpy(rows.copy()))
+        run.tables[name] = run.wrap(name, room)
     run.labels = run.tables["labels"]
 
 

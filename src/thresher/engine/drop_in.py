@@ -13,7 +13,7 @@ from thresher.engine.method import Method, filled_slots, name_of
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs, Step
-from thresher.engine.table import Fill, Project, Table, make_rows
+from thresher.engine.table import Fill, Project, Table, allocate, fill_rows, shape_of
 from thresher.errors import ThresherError, UsageError
 
 LOSS_SLOTS = frozenset({"target", "loss", "weight", "penalty", "observe", "suspicion", "suggestion"})
@@ -68,8 +68,8 @@ class ForeignRun:
         key = buffer_name(name)
         if key not in self.module._buffers:
             device = next(iter(self.module.buffers())).device
-            rows = make_rows(torch.arange(self.size, device=device), width, fill, dtype)
-            self.module.register_buffer(key, rows)
+            room = allocate(shape_of(self.size, width), dtype, device)
+            self.module.register_buffer(key, fill_rows(room, torch.arange(self.size, device=device), fill))
         rows = cast(Tensor, self.module._buffers[key])
         table = self._tables.get(name)
         if table is None or table.rows.device != rows.device:

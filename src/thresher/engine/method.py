@@ -128,8 +128,15 @@ def check_values(method: Method) -> None:
         value, what = getattr(method, parameter.name), f"{name_of(method)}.{parameter.name}"
         if parameter.choices is not None and value not in parameter.choices:
             raise UsageError(f"{what} is {value!r}: choose one of {', '.join(parameter.choices)}")
-        if value is None or isinstance(value, str | bool):
-            continue
-        low, high = parameter.bounds
-        if not (isinstance(value, int | float) and low <= value <= high):
-            raise UsageError(f"{what} is {value!r}: it must be a number from {low:g} to {high:g}")
+        if parameter.type == "bool" and not isinstance(value, bool):
+            raise UsageError(f"{what} is {value!r}: it must be true or false")
+        if parameter.type in ("int", "float"):
+            _check_number(what, value, parameter)
+
+
+def _check_number(what: str, value: object, parameter: Hyperparameter) -> None:
+    kinds = int if parameter.type == "int" else int | float
+    low, high = parameter.bounds
+    if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+        kind = "a whole number" if parameter.type == "int" else "a number"
+        raise UsageError(f"{what} is {value!r}: it must be {kind} from {low:g} to {high:g}")

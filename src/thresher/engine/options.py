@@ -99,6 +99,7 @@ class Options:
         compile: run the networks' forward pass through `torch.compile`.
         monitor: predict every training row after each epoch, for margins and memorisation; None: up to 20,000 rows.
         keep_checkpoints: how many to keep beside the selected one.
+        table_memory: gigabytes above which a table lives in a mapped file of the run folder; 0 keeps all in memory.
         checkpoint_minutes: time between checkpoints inside a long epoch.
         debug: record which slots an epoch calls and compare with what it honours.
     """
@@ -118,6 +119,7 @@ class Options:
     compile: bool = False
     monitor: bool | None = None
     keep_checkpoints: int = 2
+    table_memory: float = 0.0
     checkpoint_minutes: float = 5.0
     debug: bool = False
 

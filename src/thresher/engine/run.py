@@ -1,9 +1,11 @@
 """The run: data, networks, optimisers and tables, and the verbs that methods and epochs are written with."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from thresher.engine.options import Optimizer, Options
 from thresher.engine.randomness import mix, seed_default
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs
-from thresher.engine.table import Fill, Gate, Project, Table, make_rows, owned
+from thresher.engine.table import Fill, Gate, Project, Table, allocate, fill_rows, owned, shape_of
 from thresher.errors import ThresherError
 
 if TYPE_CHECKING:
@@ -314,9 +316,20 @@ class Run:
         table = self.tables.get(name)
         if table is None:
             mine = owned(self.size, self.runtime.rank, self.runtime.world).to(self.device)
-            table = self.tables[name] = self.wrap(name, make_rows(mine, width, fill, dtype))
+            room = self.room_for(name, shape_of(len(mine), width), dtype)
+            table = self.tables[name] = self.wrap(name, fill_rows(room, mine, fill))
         table.rate, table.project = rate or table.rate, project or table.project
         return table
+
+    def room_for(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Room for this rank's rows: in memory, or in a mapped file when they exceed `options.table_memory`."""
+        limit = self.options.table_memory * 1e9
+        large = limit > 0 and math.prod(shape) * dtype.itemsize > limit
+        if not large or self.folder is None or self.device.type != "cpu":
+            return allocate(shape, dtype, self.device)
+        return allocate(
+            shape, dtype, self.device, self.folder / "tables" / f"{quote(name, safe='')}.{self.runtime.rank}"
+        )
 
     def wrap(self, name: str, rows: Tensor) -> Table:
         """A table of this run around this rank's rows."""

@@ -111,7 +111,7 @@ class Study:
             options: changes to the study's options.
         """
         settings = resolve(options, self.options)
-        run = self._make(Combination(methods), settings, keep)
+        run = self._make(name, Combination(methods), settings, keep)
         judge = self.judges[name] = self._judge(settings)
         checkpoints = self._checkpoints(name, settings)
         if not self._resume(run, judge, checkpoints):
@@ -130,9 +130,9 @@ class Study:
 
     def _metrics(self, name: str | None, judge: Judge) -> Path | None:
         """The fit's metrics file, cut back to what its checkpoint knows."""
-        if self.folder is None or self.runtime.rank != 0:
+        folder = self._folder(name)
+        if folder is None or self.runtime.rank != 0:
             return None
-        folder = self.folder if name is None else self.folder / "fits" / name
         folder.mkdir(parents=True, exist_ok=True)
         lines = "".join(json.dumps(record) + "\n" for record in judge.history)
         checkpoint.write_atomically(folder / "metrics.jsonl", lines.encode())
@@ -144,7 +144,10 @@ class Study:
                 file.write(json.dumps(record) + "\n")
         self.report(name, record)
 
-    def _make(self, method: Combination, settings: Options, keep: Tensor | None) -> Run:
+    def _folder(self, name: str | None) -> Path | None:
+        return self.folder if self.folder is None or name is None else self.folder / "fits" / name
+
+    def _make(self, name: str | None, method: Combination, settings: Options, keep: Tensor | None) -> Run:
         material = self.material
         return Run(
             method,
@@ -157,6 +160,7 @@ class Study:
             runtime=self.runtime,
             kept=None if keep is None else keep.cpu(),
             trusted=material.trusted,
+            folder=self._folder(name),
         )
 
     def _judge(self, settings: Options) -> Judge:
@@ -172,9 +176,9 @@ class Study:
         )
 
     def _checkpoints(self, name: str | None, settings: Options) -> Checkpoints | None:
-        if self.folder is None:
+        folder = self._folder(name)
+        if folder is None:
             return None
-        folder = self.folder if name is None else self.folder / "fits" / name
         return Checkpoints(folder, settings.keep_checkpoints, settings.checkpoint_minutes)
 
     def _resume(self, run: Run, judge: Judge, checkpoints: Checkpoints | None) -> bool:

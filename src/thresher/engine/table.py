@@ -1,7 +1,9 @@
 """Tables: one row per training sample, owned by the run, saved and restored without method code."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -73,7 +75,8 @@ class Table:
         self._refused = torch.zeros((), dtype=torch.bool, device=rows.device)
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        return self.rows[self._local(index)]
+        rows = self.rows[self._local(index)]
+        return rows.float() if rows.dtype == torch.float16 else rows  # half precision is for storage only
 
     def __setitem__(self, index: Tensor, rows: Tensor) -> None:
         if not self.gate.open:
@@ -157,24 +160,47 @@ def owned(size: int, rank: int, world: int) -> Tensor:
     return torch.arange(rank, size, world)
 
 
-def make_rows(rows: Tensor, width: int | tuple[int, ...] | None, fill: Fill, dtype: torch.dtype) -> Tensor:
-    """The initial rows of a table for the row numbers `rows` (on the device the table shall live on).
+def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, file: Path | None = None) -> Tensor:
+    """Room for the rows of a table: in memory, or in a file that is mapped into it and may be larger than RAM.
+
+    With float16 a table takes half the room; it reads as float32.
+    """
+    if file is None:
+        return torch.empty(shape, dtype=dtype, device=device)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return torch.from_file(str(file), shared=True, size=math.prod(shape), dtype=dtype).view(shape)
+
+
+def shape_of(rows: int, width: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of so many rows of a table.
+
+    Example:
+        >>> shape_of(5, None), shape_of(5, 3), shape_of(5, (2, 2))
+        ((5,), (5, 3), (5, 2, 2))
+    """
+    return (rows, *([] if width is None else [width] if isinstance(width, int) else width))
+
+
+def fill_rows(room: Tensor, rows: Tensor, fill: Fill) -> Tensor:
+    """Give a table its first values, in place.
 
     Args:
-        rows: int64 ``[n]``.
-        width: None for one value per sample, a number for a vector, a shape for a map.
-        fill: the value, or a function of the row numbers that returns ``[n, ...]``.
-        dtype: of the table.
+        room: ``[n, ...]``, from `allocate`.
+        rows: the row numbers that live there, int64 ``[n]``, on the same device.
+        fill: the value, or a function from row numbers to ``[n, ...]``.
+
+    Returns:
+        `room`.
     """
-    shape = (len(rows), *([] if width is None else [width] if isinstance(width, int) else width))
     if not callable(fill):
-        return torch.full(shape, fill, dtype=dtype, device=rows.device)
-    made = torch.empty(shape, dtype=dtype, device=rows.device)
-    for part, numbers in zip(made.split(_CHUNK), rows.split(_CHUNK), strict=True):  # a fill needs room of its own
+        return room.fill_(fill)
+    for part, numbers in zip(
+        torch.split(room, _CHUNK), torch.split(rows, _CHUNK), strict=True
+    ):  # a fill needs room too
         values = fill(numbers)
         if values.shape != part.shape:
             raise ThresherError(
                 f"a table's fill gave the shape {tuple(values.shape)}, and {tuple(part.shape)} is needed"
             )
         part.copy_(values)
-    return made
+    return room

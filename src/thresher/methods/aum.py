@@ -23,6 +23,7 @@ from torch import Tensor
 from thresher.engine.method import field
 from thresher.engine.randomness import generator
 from thresher.engine.step import Step
+from thresher.errors import ThresherError
 from thresher.parts.targets import margin_against
 
 if TYPE_CHECKING:
@@ -65,7 +66,12 @@ class AUM:
             )
             judged.append(self.judge(run.table("aum_margin.0").full().cpu(), chosen))
         suspicion = torch.stack(judged).amin(0)
-        return study.fit(None, *study.rest, keep=suspicion <= 0, tables={"aum_suspicion": suspicion})
+        keep = suspicion <= 0
+        if not keep.any():
+            raise ThresherError(
+                "aum calls every label wrong, so nothing is left to train on: train longer, or lower aum.percentile"
+            )
+        return study.fit(None, *study.rest, keep=keep, tables={"aum_suspicion": suspicion})
 
     def judge(self, sums: Tensor, chosen: Tensor) -> Tensor:
         """Threshold minus AUM, ``[N]``; infinity for the threshold samples, which this training cannot judge.

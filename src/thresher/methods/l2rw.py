@@ -16,7 +16,11 @@ virtual step's rate is 1, for it cancels in the normalised weights. Clean rows l
 theirs.
 """
 
+import contextlib
+import functools
+import importlib
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -104,9 +108,18 @@ def _losses_at(step: Step, params: Mapping[str, Tensor]) -> Tensor:
     return step.run.method.loss(logits, step.target, step)
 
 
+@functools.cache
+def _load_forward_mode() -> None:
+    """Load torch's forward-mode rules without the deprecation warnings they raise about themselves."""
+    with warnings.catch_warnings(), contextlib.suppress(ImportError):
+        warnings.simplefilter("ignore")
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
+
+
 @torch.no_grad()
 def exact_scores(step: Step, params: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> Tensor:
     """Inner products of every sample's loss gradient with `direction`, ``[B]``, by one forward-mode product."""
+    _load_forward_mode()
     with forward_ad.dual_level():
         duals = {n: forward_ad.make_dual(p, direction[n]) if n in direction else p for n, p in params.items()}
         tangent = forward_ad.unpack_dual(_losses_at(step, duals)).tangent
