@@ -62,7 +62,7 @@ def mnist(document: dict[str, Any]) -> str:
         [
             "## MNIST, 60 % symmetric noise, LeNet, Adam",
             "Test accuracy in percent; `selected` by a noisy held-out tenth, `oracle` is the best test epoch and leaks.",
-            table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels, realised", "seconds"], rows),
+            table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels", "seconds"], rows),
             origin(document),
         ]
     )

@@ -281,9 +281,9 @@ def _folder(out: str | Path | None, name: str | None, data: Data, method: Combin
     if out is not None and name is not None:
         raise UsageError(f"both out {str(out)!r} and name {name!r} are given: give one, a name is a folder below runs")
     if out is not None:
-        return _named(out, "out")
+        return Path(out)
     if name is not None:
-        if Path(name).name != name:
+        if not name or Path(name).name != name:
             raise UsageError(f"name is {name!r}: it names one folder below runs; give a path with --out")
         return Path("runs") / name
     stem = f"{Path(data.name).stem}-{method.name.replace(',', '-')}"
@@ -291,12 +291,6 @@ def _folder(out: str | Path | None, name: str | None, data: Data, method: Combin
     while (Path("runs") / f"{stem}-{count}").exists():
         count += 1
     return Path("runs") / f"{stem}-{count}"
-
-
-def _named(out: str | Path, what: str) -> Path:
-    if not str(out):
-        raise UsageError(f"{what} is empty: name a folder for the run")
-    return Path(out)
 
 
 def _check_folder(job: Job) -> None:

@@ -109,7 +109,7 @@ def _by_field(name: str, settings: Any) -> dict[str, Any]:
         raise UsageError(f"{name} is {settings!r}: write {name}.field=value, see thresher methods {name}")
     fields = {p.name for p in known}
     by_letter = {p.letter: p.name for p in known if p.letter and p.letter not in fields and p.name not in settings}
-    return {by_letter.get(key, key): value for key, value in settings.items()}
+    return {str(by_letter.get(key, key)): value for key, value in settings.items()}
 
 
 def _meant(letter: str, value: Any, names: Sequence[str], options: Sequence[str]) -> tuple[str, str]:

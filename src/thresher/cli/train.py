@@ -140,8 +140,8 @@ def _in_words(plan: dict[str, Any]) -> str:
         f"on {data['name']}: {plan['train_rows']} rows, {plan['held_out_rows']} held out, "
         f"{plan['trusted_rows']} trusted, {data['test']} test rows, {len(data['classes'])} classes{noise}\n"
         f"with {options['net']} ({plan['parameters']:,} parameters), {options['epochs']} epochs, "
-        f"batch {options['batch']}, {optimizer['name']} at {optimizer['lr']:g}, {options['schedule']['name']} schedule, "
-        f"seed {options['seed']}\ninto {plan['run']}; nothing was written"
+        f"batch {options['batch']}, {optimizer['name']} at {optimizer['lr']:g}, "
+        f"{options['schedule']['name']} schedule, seed {options['seed']}\ninto {plan['run']}; nothing was written"
     )
 
 
