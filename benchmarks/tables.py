@@ -61,7 +61,7 @@ def mnist(document: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "## MNIST, 60 % symmetric noise, LeNet, Adam",
-            "Test accuracy in percent; `selected` by a noisy held-out tenth, `oracle` is the best test epoch and leaks.",
+            "Test accuracy in %; `selected` by a noisy held-out tenth, `oracle` is the best test epoch (leaks).",
             table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels", "seconds"], rows),
             origin(document),
         ]

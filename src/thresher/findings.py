@@ -126,7 +126,8 @@ def _with_held(evidence: Evidence, labels: np.ndarray, probabilities: np.ndarray
     both kinds of rows can stand in one ranking.
     """
     model = _by_model(labels[size:], probabilities[size:])
-    spread = np.nanmedian(np.abs(evidence.score)) if np.isfinite(evidence.score).any() else 1.0
+    known = np.abs(evidence.score[np.isfinite(evidence.score)])
+    spread = np.median(known) if len(known) else 1.0
     own = np.median(np.abs(model.score)) if len(model.score) else 1.0
     score = np.concatenate([evidence.score, model.score * (spread / max(own, 1e-12))])
     suggested = None

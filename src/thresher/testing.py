@@ -201,8 +201,9 @@ def toy_study(
     stop_after: int = 0,
 ) -> ToyStudy:
     """A study of methods on toy data; call its `run`."""
+    fresh = [replace(method) for method in methods]  # so that what a method hides in itself does not survive a stop
     return ToyStudy(
-        Combination(methods),
+        Combination(fresh),
         options,
         material or toy(),
         runtime=runtime or Runtime(),

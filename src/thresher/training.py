@@ -278,13 +278,13 @@ def _relabelled(data: Data, rows: np.ndarray, labels: np.ndarray) -> Data:
 
 
 def _folder(out: str | Path | None, name: str | None, data: Data, method: Combination) -> Path:
+    if name is not None and (not name or Path(name).name != name):
+        raise UsageError(f"name is {name!r}: it names one folder below runs; give a path with --out")
     if out is not None and name is not None:
         raise UsageError(f"both out {str(out)!r} and name {name!r} are given: give one, a name is a folder below runs")
     if out is not None:
         return Path(out)
     if name is not None:
-        if not name or Path(name).name != name:
-            raise UsageError(f"name is {name!r}: it names one folder below runs; give a path with --out")
         return Path("runs") / name
     stem = f"{Path(data.name).stem}-{method.name.replace(',', '-')}"
     count = 1

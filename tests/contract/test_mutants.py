@@ -51,9 +51,6 @@ def test_a_checkpoint_without_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_checkpoint_that_lacks_a_part(monkeypatch: pytest.MonkeyPatch, lost: dict[str, Any], methods: str) -> None:
     state = checkpoint.state
     monkeypatch.setattr(checkpoint, "state", lambda run: {**state(run), **lost})
-    if "when" in lost:  # set again by every batch: nothing is lost
-        CHECKS["resume"](th.method("gce"))
-        return
     with pytest.raises(AssertionError, match="stopped anywhere"):
         CHECKS["resume"](BY_SLOT.get(methods) or th.method(methods))
 
@@ -102,7 +99,7 @@ class ForgetfulTrust:
     """Trusts by a table that the pass it steers overwrites."""
 
     def trust(self, run: Run) -> Tensor:
-        return 1 / (1 + run.table("forgetful").full())
+        return torch.full((run.size,), 1.0) / (1 + run.table("forgetful").full().mean())
 
     def observe(self, step: Step) -> None:
         step.run.table("forgetful")[step.index] = step.losses

@@ -6,6 +6,7 @@ import thresher as th
 from thresher.engine.method import Method
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "aum": {"percentile": 50.0},
     "dividemix": {"warm_up": 1, "ramp": 1.0},
     "co_teaching": {"ramp": 1.0},
     "small_loss": {"ramp": 1.0},

@@ -91,7 +91,8 @@ class Options:
         optimizer: of every network.
         schedule: of the learning rate.
         accumulate: micro-batches per optimiser step.
-        average: decay of an exponential moving average of the weights that then predicts; 0 switches it off.
+        average: decay of an exponential moving average of the weights that then predicts, smaller in the first steps
+            so that it forgets where training began; 0 switches it off.
         stop: never, patience (no better noisy-validation accuracy for `patience` epochs), or changes (the first
             minimum of changed training predictions, no lower for `patience` epochs).
         patience: epochs, for `stop`.

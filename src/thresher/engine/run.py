@@ -260,7 +260,8 @@ class Run:
             self.optimizers[name].step()
             self.optimizers[name].zero_grad(set_to_none=True)
             if self.averages and name.isdecimal():
-                follow(self.averages[int(name)], module, self.options.average)
+                decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
+                follow(self.averages[int(name)], module, decay)
         self.updates += 1
 
     def _watch(self, loss: Tensor) -> None:

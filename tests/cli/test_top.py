@@ -1,0 +1,136 @@
+"""The command itself: help, version, and what its small commands say."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thresher import demo, methods
+
+Call = Callable[..., Any]
+MAIN = "from thresher.cli import main; main()"
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_answers_at_once_and_without_torch(word: str) -> None:
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", MAIN, word], capture_output=True, text=True, check=True)
+        taken.append(time.perf_counter() - started)
+    assert min(taken) < 1.5  # half a second on a machine that does nothing else
+    assert done.stderr == ""
+    assert ("Usage:" in done.stdout) if word == "--help" else done.stdout.strip() == importlib.metadata.version("thresher")
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {MAIN}"
+    done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
+    assert {"torch", "numpy", "pandas"} & set(done.stderr.split()) == set()
+
+
+def test_without_arguments_it_helps(thresher: Call) -> None:
+    said = thresher()
+    assert (said.code, said.err) == (2, "")
+    assert "Usage:" in said.out
+    for command in ("demo", "train", "methods", "doctor"):
+        assert command in said.out
+
+
+@pytest.mark.parametrize("words", [["tran"], ["--verson"], ["methods", "--jsn"], ["demo", "extra"]])
+def test_unknown_words(words: list[str], thresher: Call) -> None:
+    said = thresher(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("thresher: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    assert reader.stdin is not None
+    reader.wait()
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "--help"], stdout=reader.stdin, stderr=subprocess.PIPE, text=True, check=False
+    )
+    reader.stdin.close()
+    assert done.stderr == ""
+
+
+def test_methods_as_json(thresher: Call) -> None:
+    listed = json.loads(thresher("methods", "--json").out)
+    assert [one["name"] for one in listed] == methods.names()
+    assert len(listed) >= 13
+    for one in listed:
+        assert set(one) == {"name", "family", "idea", "slots", "networks", "paper", "fields", "drop_in"}
+        assert one["drop_in"] in ("loss", "optimizer", None)
+        assert one["paper"]
+        for field in one["fields"]:
+            assert set(field) == {"name", "type", "default", "letter", "low", "high"}
+    told = {one["name"]: one for one in listed}
+    assert told["elr"]["fields"][0] == {
+        "name": "strength", "type": "float", "default": 3.0, "letter": "lambda", "low": 1.0, "high": 10.0
+    }  # fmt: skip
+    assert told["elr"]["drop_in"] == "loss"
+    assert told["cdr"]["drop_in"] == "optimizer"
+    assert told["dividemix"]["drop_in"] is None
+    assert told["dividemix"]["networks"] == 2
+    (one,) = json.loads(thresher("methods", "gce", "--json").out)
+    assert one == told["gce"]
+
+
+def test_methods_for_people(thresher: Call) -> None:
+    said = thresher("methods")
+    assert [line.split()[0] for line in said.out.splitlines()] == methods.names()
+    page = thresher("methods", "elr").out
+    assert "Early-learning regularisation" in page
+    assert "--set elr.strength=3.0 (--lambda)" in page
+    assert "in your own loop: th.as_loss" in page
+    assert "did you mean elr" in thresher("methods", "elrr").err
+
+
+def test_doctor(thresher: Call) -> None:
+    found = json.loads(thresher("doctor", "--json").out)
+    assert list(found) == ["versions", "devices", "threads", "extras", "data"]
+    assert found["versions"]["thresher"] == importlib.metadata.version("thresher")
+    assert found["data"]["digits"] == "1,437 training rows"
+    assert set(found["data"]) == {"digits", "mnist", "fashion_mnist"}
+    said = thresher("doctor", "--data-root", "absent")
+    assert said.code == 0
+    assert "  mnist: mnist: there is no file" in said.out or "  mnist: " in said.out
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demonstration of seconds."""
+    monkeypatch.setattr(demo, "EPOCHS", 2)
+    monkeypatch.setattr(demo, "METHODS", {"cross_entropy": {}, "elr": {"strength": 2.0}})
+    monkeypatch.setattr(demo, "_FOLDS", 2)
+
+
+@pytest.mark.usefixtures("short")
+def test_demo(thresher: Call) -> None:
+    said = thresher("demo", "--json")
+    document = json.loads(said.out)
+    assert list(document) == ["methods", "detection", "report"]
+    assert [one["method"] for one in document["methods"]] == ["cross_entropy", "elr"]
+    assert all(list(one) == ["method", "last", "selected", "oracle", "seconds"] for one in document["methods"])
+    assert list(document["detection"]) == ["method", "precision", "recall", "f1"]
+    assert document["report"] == "runs/demo-1/report.html"
+    assert Path(document["report"]).exists()
+    assert said.err.startswith("1,437 handwritten digits, 40 % of their labels made wrong")
+    again = thresher("demo", "--out", "runs/demo-1")
+    assert (again.code, again.out) == (2, "")
+    assert "runs/demo-1 exists: pick another with --out" in again.err
+
+
+@pytest.mark.usefixtures("short")
+def test_demo_in_words(thresher: Call) -> None:
+    said = thresher("demo", "--quiet", "--out", "shown")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[1].split() == ["method", "last", "selected", "seconds"]
+    assert lines[2].startswith("cross_entropy")
+    assert lines[-1] == "Look at them: shown/report.html"
