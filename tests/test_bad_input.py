@@ -45,14 +45,17 @@ def with_value(array: np.ndarray, value: float, row: int = 5) -> np.ndarray:
 LABELS: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
     "negative": (lambda y: with_value(y, -1).astype(int), r"y.* a negative label in 1 of 120 rows, the first is row 5"),
     "nan": (lambda y: with_value(y, np.nan), r"y.* NaN or infinite in 1 of 120 rows, the first is row 5"),
-    "one class": (lambda y: np.zeros_like(y), r"every label in y.* is '0': training needs two classes or more"),
+    "one class": (np.zeros_like, r"every label in y.* is '0': training needs two classes or more"),
     "gap": (lambda y: np.where(y == 1, 3, y), r"class 1 has no row in y.*, though labels go from 0 to 3"),
     "too many": (lambda y: np.append(y, 0), r"y.* has 121 values and x has 120 rows: give exactly one per row"),
     "fractions": (lambda y: y + 0.5, r"y.* a fractional value"),
     "a table": (lambda y: np.eye(3)[y], r"y.*: take the argmax over classes"),
 }
 FEATURES: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
-    "nan": (lambda x: with_value(x, np.nan), r"x.* NaN, infinite or beyond float32, in 1 of 120 rows, the first is row 5"),
+    "nan": (
+        lambda x: with_value(x, np.nan),
+        r"x.* NaN, infinite or beyond float32, in 1 of 120 rows, the first is row 5",
+    ),
     "inf": (lambda x: with_value(x, np.inf), r"x.* NaN, infinite or beyond float32, in 1 of 120 rows"),
     "empty": (lambda x: x[:0], r"x.* is empty"),
     "text": (lambda x: x.astype(str), r"x.* has dtype .*: give numbers"),
@@ -91,7 +94,9 @@ class Bomb:
 @pytest.mark.usefixtures("untrained")
 def test_pickled_objects_are_refused_and_not_run(arrays: dict[str, Any], workplace: Path, thresher: Call) -> None:
     np.savez(workplace / "bad.npz", x=arrays["x"], y=np.array([Bomb()] * 120, dtype=object))
-    sentence(thresher("train", "bad.npz", "--out", "run"), r"bad\.npz holds pickled Python objects.*: save plain arrays")
+    sentence(
+        thresher("train", "bad.npz", "--out", "run"), r"bad\.npz holds pickled Python objects.*: save plain arrays"
+    )
     assert not Path("exploded").exists()
     assert not Path("run").exists()
 
@@ -258,7 +263,9 @@ def test_trusted_file(text: str, pattern: str, npz: str, thresher: Call) -> None
 def test_hopeless_noise_is_a_warning(npz: str, arrays: dict[str, Any], thresher: Call) -> None:
     said = thresher("train", npz, *FAST[:2], "--noise", "symmetric:0.9", "--dry-run", "--out", "run")
     assert said.code == 0
-    assert re.fullmatch(r"warning: of the \d+ rows labelled '0', .*: no method can learn from such labels.*\n", said.err)
+    assert re.fullmatch(
+        r"warning: of the \d+ rows labelled '0', .*: no method can learn from such labels.*\n", said.err
+    )
     with pytest.warns(UserWarning, match="no method can learn"):
         training.prepare(arrays, noise="symmetric:0.9", settings={"batch": 32})
 
@@ -282,9 +289,7 @@ def divide(*given: Any) -> None:
     raise ZeroDivisionError("somebody divided\nby zero")
 
 
-def test_even_what_nobody_foresaw_is_one_sentence(
-    npz: str, thresher: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_even_what_nobody_foresaw_is_one_sentence(npz: str, thresher: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "train", divide)
     sentence(thresher("train", npz, "--bs", "32"), "ZeroDivisionError: somebody divided by zero: .*--debug", code=1)
     monkeypatch.setattr(training, "train", lambda *given: np.zeros(1 << 50))
@@ -317,7 +322,9 @@ def test_what_a_run_refuses(run: str, npz: str, arrays: dict[str, Any], thresher
     sentence(thresher("train", "--resume", run), r"run is no run")
     shutil.move("moved", run)
     np.savez("points.npz", **{**arrays, "x": arrays["x"] + 1})
-    sentence(thresher("train", "--resume", run, "--epochs", "3"), r"run was trained with another data \(its fingerprint")
+    sentence(
+        thresher("train", "--resume", run, "--epochs", "3"), r"run was trained with another data \(its fingerprint"
+    )
     Path(npz).unlink()
     sentence(thresher("train", "--resume", run, "--epochs", "3"), r"there is no file .*points\.npz: check the path")
     assert files(run) == before
@@ -352,7 +359,9 @@ def test_damaged_run_json(run: str, thresher: Call) -> None:
 
 
 def test_damaged_checkpoint_falls_back_and_says_so(run: str, thresher: Call) -> None:
-    whole = {name: data for name, data in files(run).items() if "/tables/" in name or name.endswith("weights.safetensors")}
+    whole = {
+        name: data for name, data in files(run).items() if "/tables/" in name or name.endswith("weights.safetensors")
+    }
     Path(run, "checkpoints", "2", "weights.safetensors").write_bytes(b"rubbish")
     said = thresher("train", "--resume", run, "--quiet")
     assert said.code == 0
@@ -369,7 +378,7 @@ def test_no_space_left(npz: str, thresher: Call, monkeypatch: pytest.MonkeyPatch
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, *rest, **named)
 
-    monkeypatch.setattr(checkpoint.np, "save", save)
+    monkeypatch.setattr("numpy.save", save)
     said = thresher("train", npz, "--out", "run", *FAST)
     sentence(said, r"no space is left on the device of run/checkpoints/2: free some and resume", code=1)
     assert [path.name for path in checkpoint.Checkpoints(Path("run")).all()] == ["1"]

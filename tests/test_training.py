@@ -12,11 +12,12 @@ import torch
 
 import thresher as th
 from thresher import data, training
+from thresher.data.split import folds
 from thresher.noise import Noise
 
 Arrays = dict[str, Any]
 COLUMNS = ["key", "row", "given", "suggested", "p_suggested", "label_quality", "p_wrong", "is_label_issue", "reasons"]
-TINY = {"epochs": 2, "batch": 32}
+TINY: dict[str, Any] = {"epochs": 2, "batch": 32}
 
 
 @pytest.fixture
@@ -107,10 +108,10 @@ def test_equal_seeds_give_equal_results_and_others_do_not(arrays: Arrays, quick:
     assert Path("a/issues.csv").read_bytes() == Path("b/issues.csv").read_bytes()
 
 
-@pytest.mark.parametrize("classes", [("NA", "nan", "null"), ("1", "2", "10"), ("a,b", 'say "x"', "#"), ("é", " b ", "☃")])
-def test_awkward_class_names_survive(
-    classes: tuple[str, ...], arrays: Arrays, quick: Callable[..., th.Result]
-) -> None:
+@pytest.mark.parametrize(
+    "classes", [("NA", "nan", "null"), ("1", "2", "10"), ("a,b", 'say "x"', "#"), ("é", " b ", "☃")]
+)
+def test_awkward_class_names_survive(classes: tuple[str, ...], arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     arrays = {key: np.array(classes)[value] if key.startswith("y") else value for key, value in arrays.items()}
     result = quick(arrays, noise="symmetric:0.2")
     again = th.load("run")
@@ -154,11 +155,17 @@ def test_cross_fit(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     assert confident["recall"] > 0.8
 
 
-def test_groups_never_straddle(arrays: Arrays, quick: Callable[..., th.Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_never_straddle(
+    arrays: Arrays, quick: Callable[..., th.Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     group = np.arange(120) // 4
     seen: list[np.ndarray] = []
-    folds = th.findings.folds  # type: ignore[attr-defined]
-    monkeypatch.setattr("thresher.findings.folds", lambda *given: seen.append(folds(*given)) or seen[-1])
+
+    def watched(*given: Any) -> np.ndarray:
+        seen.append(folds(*given))
+        return seen[-1]
+
+    monkeypatch.setattr("thresher.findings.folds", watched)
     job = training.prepare({**arrays, "group": group}, settings=TINY)
     assert len(job.held) > 0
     assert not set(group[job.held]) & set(group[job.rows])
@@ -259,4 +266,4 @@ def test_digits_split_is_stratified_and_fixed() -> None:
 def test_methods_may_be_objects_and_torch_tensors_are_data(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     given = tuple(torch.as_tensor(arrays[key]) for key in ("x", "y", "x_test", "y_test"))
     result = quick(given, [th.method("elr", **{"lambda": 7}), "cdr"])
-    assert [one["fields"] for one in result.run["method"]][0] == {"strength": 7, "momentum": 0.7}
+    assert result.run["method"][0]["fields"] == {"strength": 7, "momentum": 0.7}

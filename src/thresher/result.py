@@ -17,7 +17,7 @@ from thresher import nets
 from thresher.audit.scores import detection
 from thresher.data import Data
 from thresher.data.arrays import read_inputs
-from thresher.engine import checkpoint
+from thresher.engine import checkpoint, state
 from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Judge
 from thresher.engine.options import resolve
@@ -154,7 +154,7 @@ class Result:
             classes=len(facts["classes"]),
             factory=lambda outputs: nets.build(options.net, shape, outputs),
         )
-        checkpoint.load_weights(run, checkpoint.read_weights(folder))
+        state.load_weights(run, checkpoint.read_weights(folder))
         mean, std = (torch.tensor(self.run["moments"][name], dtype=torch.float64) for name in ("mean", "std"))
         return Model(run, (mean, std), is_image=len(shape) == 3).eval()
 

@@ -18,7 +18,7 @@ import pytest
 from thresher.engine import checkpoint
 
 METHODS = ("elr,cdr", "dividemix", "aum", "sop", "co_teaching", "l2rw")
-SETTINGS = ("--bs", "16", "--epochs", "4", "--noise", "symmetric:0.3", "--trusted", "per-class:4", "--quiet")
+SETTINGS = ("--bs", "16", "--epochs", "3", "--noise", "symmetric:0.3", "--trusted", "per-class:4", "--quiet")
 OFTEN = ("--set", "checkpoint_minutes=0")
 """A checkpoint after every batch."""
 
@@ -108,9 +108,7 @@ def kill_and_resume(launcher: Launcher, words: list[str], folder: Path, delay: f
     return code != 0
 
 
-def kill_often(
-    launcher: Launcher, train: Callable[[str], list[str]], tmp_path: Path, kills: int, seed: int
-) -> None:
+def kill_often(launcher: Launcher, train: Callable[[str], list[str]], tmp_path: Path, kills: int, seed: int) -> None:
     """Kill trainings at random moments, and compare each with the one that was left alone."""
     draws, wholes, hits = random.Random(seed), {}, 0
     for k in range(kills):
@@ -136,23 +134,26 @@ def test_kill_twenty_times(launcher: Launcher, train: Callable[[str], list[str]]
     kill_often(launcher, train, tmp_path, kills=20, seed=1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop(
-    number: signal.Signals, launcher: Launcher, train: Callable[[str], list[str]], tmp_path: Path
-) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    words = [word for word in train("elr") if word not in OFTEN]
-    assert launcher.run(whole, *words, "--epochs", "30", "--out", str(whole)) == 0
-    process = launcher.start(cut, *words, "--epochs", "30", "--out", str(cut))
+def stop_and_resume(launcher: Launcher, words: list[str], folder: Path, number: signal.Signals) -> None:
+    """Ask a training to stop after its first epoch, and finish it by the command that it names."""
+    process = launcher.start(folder, *words, "--out", str(folder))
     until = time.monotonic() + 60
-    while not (cut / "best").exists() and time.monotonic() < until:
+    while not (folder / "best").exists() and time.monotonic() < until:
         time.sleep(0.002)
     os.kill(process, number)
     assert launcher.wait() == 1
-    log = Path(f"{cut}.log").read_text(encoding="utf-8")
+    log = Path(f"{folder}.log").read_text(encoding="utf-8")
     assert log.startswith(f"thresher: stopped by {number.name} ")
-    assert log.endswith(f"; go on with: thresher train --resume {cut}\n")
+    assert log.endswith(f"; go on with: thresher train --resume {folder}\n")
     assert log.count("\n") == 1
-    resume = log.strip().split("thresher ")[-1].split()
-    assert launcher.run(cut, *resume, "--quiet") == 0
-    assert outcome(cut) == outcome(whole)
+    assert launcher.run(folder, *log.strip().split("thresher ")[-1].split(), "--quiet") == 0
+
+
+def test_asked_to_stop(launcher: Launcher, train: Callable[[str], list[str]], tmp_path: Path) -> None:
+    words = [*(word for word in train("elr") if word not in OFTEN), "--epochs", "20"]
+    whole = tmp_path / "whole"
+    assert launcher.run(whole, *words, "--out", str(whole)) == 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        folder = tmp_path / number.name
+        stop_and_resume(launcher, words, folder, number)
+        assert outcome(folder) == outcome(whole)

@@ -26,7 +26,9 @@ def test_answers_at_once_and_without_torch(word: str) -> None:
         taken.append(time.perf_counter() - started)
     assert min(taken) < 1.5  # half a second on a machine that does nothing else
     assert done.stderr == ""
-    assert ("Usage:" in done.stdout) if word == "--help" else done.stdout.strip() == importlib.metadata.version("thresher")
+    assert (
+        ("Usage:" in done.stdout) if word == "--help" else done.stdout.strip() == importlib.metadata.version("thresher")
+    )
     code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {MAIN}"
     done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
     assert {"torch", "numpy", "pandas"} & set(done.stderr.split()) == set()

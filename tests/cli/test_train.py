@@ -71,7 +71,9 @@ def test_dry_run_writes_nothing(npz: str, thresher: Call) -> None:
     said = thresher("train", npz, *FAST, "--noise", "symmetric:0.2", "--method", "elr,cdr", "--dry-run")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("would train ELR(strength=3.0, momentum=0.7), CDR(")
-    assert "on points: 108 rows, 12 held out, 0 trusted, 60 test rows, 3 classes, 20.0% of labels made wrong" in said.out
+    assert (
+        "on points: 108 rows, 12 held out, 0 trusted, 60 test rows, 3 classes, 20.0% of labels made wrong" in said.out
+    )
     assert said.out.endswith("into runs/points-elr-cdr-1; nothing was written\n")
     assert [path.name for path in Path().iterdir()] == [npz]
 
@@ -105,6 +107,7 @@ def test_command_line_wins_over_toml_wins_over_default(plan: Callable[..., dict[
 def test_letters_and_set(plan: Callable[..., dict[str, Any]]) -> None:
     assert plan(*FAST, "--lambda", 7)["method"] == ["ELR(strength=7, momentum=0.7)"]
     assert plan(*FAST, "--lambda=7", "--beta=0.9")["method"] == ["ELR(strength=7, momentum=0.9)"]
+    assert plan(*FAST, "--lambda", 7, "points.npz", data=None)["method"] == ["ELR(strength=7, momentum=0.7)"]
     assert plan(*FAST, "--strength", 7)["method"] == ["ELR(strength=7, momentum=0.7)"]
     told = plan(*FAST, "--method", "sce,mixup", "--set", "sce.alpha=2", "--set", "mixup.alpha=1")
     assert told["method"][1] == "Mixup(alpha=1)"

@@ -1,4 +1,4 @@
-"""Real `kill -9`, in the middle of training and of writing; what is resumed ends bit for bit where it would have ended."""
+"""Real `kill -9`, while training and while writing: what is resumed ends bit for bit where it would have ended."""
 
 import json
 import os

@@ -18,6 +18,7 @@ from thresher.engine.combine import cross_entropy
 from thresher.engine.learning import average_gradients
 from thresher.engine.method import Method
 from thresher.engine.run import Run
+from thresher.engine.state import state as live_state
 from thresher.engine.step import Step
 from thresher.engine.study import Study
 from thresher.testing import CHECKS, check_method
@@ -26,8 +27,7 @@ from thresher.testing import CHECKS, check_method
 
 
 def test_a_checkpoint_without_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = checkpoint.state
-    monkeypatch.setattr(checkpoint, "state", lambda run: {**state(run), "position": None})
+    monkeypatch.setattr(checkpoint, "state", lambda run: {**live_state(run), "position": None})
     with pytest.raises(AssertionError, match="stopped anywhere"):
         check_method(th.method("gce"), ranks=False)
 
@@ -49,8 +49,7 @@ def test_a_checkpoint_without_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_checkpoint_that_lacks_a_part(monkeypatch: pytest.MonkeyPatch, lost: dict[str, Any], methods: str) -> None:
-    state = checkpoint.state
-    monkeypatch.setattr(checkpoint, "state", lambda run: {**state(run), **lost})
+    monkeypatch.setattr(checkpoint, "state", lambda run: {**live_state(run), **lost})
     with pytest.raises(AssertionError, match="stopped anywhere"):
         CHECKS["resume"](BY_SLOT.get(methods) or th.method(methods))
 

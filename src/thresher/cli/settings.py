@@ -75,28 +75,31 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def letters(words: Sequence[str]) -> dict[str, Any]:
-    """Words that no option took, ``--lambda 7`` or ``--lambda=7``, as the papers' letters.
+def leftovers(words: Sequence[str]) -> tuple[str | None, dict[str, Any]]:
+    """Words that no option took: DATA, if it is there, and the papers' letters, ``--lambda 7`` or ``--lambda=7``.
 
     Raises:
-        UsageError: a word that is no such pair.
+        UsageError: a word that is neither.
 
     Example:
-        >>> letters(["--lambda", "7", "--q=0.5"])
-        {'lambda': 7, 'q': 0.5}
+        >>> leftovers(["--lambda", "7", "digits", "--q=0.5"])
+        ('digits', {'lambda': 7, 'q': 0.5})
     """
-    found, rest = {}, list(words)
+    data: str | None = None
+    found: dict[str, Any] = {}
+    rest = list(words)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("--") or word == "--":
-            raise UsageError(f"{word!r} is not understood here: see thresher train --help")
-        name, equals, text = word[2:].partition("=")
-        if not equals:
-            if not rest:
+        name, equals, text = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name:
+            if not equals and not rest:
                 raise UsageError(f"--{name} needs a value")
-            text = rest.pop(0)
-        found[name] = value_of(text)
-    return found
+            found[name] = value_of(text if equals else rest.pop(0))
+        elif data is None and not word.startswith("-"):
+            data = word
+        else:
+            raise UsageError(f"{word!r} is not understood here: see thresher train --help")
+    return data, found
 
 
 def _by_field(name: str, settings: Any) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def request(
     config: Mapping[str, Any],
     command: Mapping[str, Any],
     pairs: Sequence[str],
-    words: Sequence[str],
+    short: Mapping[str, Any],
     options: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Keyword arguments of `thresher.training.prepare`.
@@ -184,7 +187,7 @@ def request(
         config: a TOML file's content.
         command: what was typed as options, None where nothing was.
         pairs: of ``--set``.
-        words: what is left: the papers' letters.
+        short: values by the papers' letters.
         options: names of the command's own options, for the hint about a misspelt one.
 
     Raises:
@@ -202,7 +205,7 @@ def request(
     result = {key: typed.get(key, config.get(key)) for key in _REQUEST if key in typed or key in config}
     if "device" in result:
         result["device"] = str(result["device"])  # TOML has 0 for the first GPU
-    result["method"] = build_methods(names, config, assigned, letters(words), options)
+    result["method"] = build_methods(names, config, assigned, short, options)
     return {**result, **{key: typed[key] for key in ("out", "name", "root") if key in typed}, "settings": settings}
 
 

@@ -50,9 +50,11 @@ def train(
     """
     from thresher import training
     from thresher.cli.progress import Progress
-    from thresher.cli.settings import read_toml, request
+    from thresher.cli.settings import leftovers, read_toml, request
     from thresher.engine.runtime import is_main_process
 
+    words = [*([] if data is None else [data]), *context.args]  # of `--lambda 7 digits`, the first word is here DATA
+    data, short = leftovers(words)
     typed = {
         "data": data, "method": method, "noise": noise or None, "net": net, "epochs": epochs, "lr": lr, "batch": batch,
         "seed": seed, "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "out": out,
@@ -61,9 +63,9 @@ def train(
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", UserWarning)
         if resume is not None:
-            job = _resumed(resume, typed, pairs, context.args, config)
+            job = _resumed(resume, typed, pairs, short, config)
         else:
-            arguments = request(read_toml(config), typed, pairs or (), context.args, _options(context))
+            arguments = request(read_toml(config), typed, pairs or (), short, _options(context))
             if "data" not in arguments:
                 raise UsageError("train needs data: thresher train DATA, for instance thresher train digits")
             job = training.prepare(**arguments)
@@ -90,12 +92,12 @@ def _options(context: typer.Context) -> list[str]:
 
 
 def _resumed(
-    resume: Path, typed: dict[str, Any], pairs: list[str] | None, words: list[str], config: Path | None
+    resume: Path, typed: dict[str, Any], pairs: list[str] | None, short: dict[str, Any], config: Path | None
 ) -> Any:
     from thresher import training
 
     strange = [key for key, value in typed.items() if value is not None and key not in _FREE_AT_RESUME]
-    if strange or pairs or words or config:
+    if strange or pairs or short or config:
         what = strange[0] if strange else "a setting"
         raise UsageError(
             f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs and --device can"

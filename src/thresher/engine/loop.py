@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import one_hot
 
-from thresher.engine import checkpoint, passes
+from thresher.engine import checkpoint, passes, state
 from thresher.engine.method import EPOCH_SLOTS, described, name_of
 from thresher.engine.randomness import seed_default
 from thresher.engine.step import Step
@@ -64,7 +64,7 @@ def train(
         record["seconds"] = round(time.perf_counter() - started, 3)
         selected = judge.best_epoch == run.epoch
         if selected:
-            run.best_weights = {name: value.cpu() for name, value in checkpoint.weights(run).items()}
+            run.best_weights = {name: value.cpu() for name, value in state.weights(run).items()}
         if checkpoints is not None:
             checkpoints.save(run, _extra(run, judge), selected)
         report(record)
@@ -136,7 +136,7 @@ def check_agreement(run: "Run") -> None:
     """
     if run.runtime.world == 1:
         return
-    tensors = [*checkpoint.weights(run).values(), *run.values.values()]
+    tensors = [*state.weights(run).values(), *run.values.values()]
     sums = torch.stack([t.double().sum() for t in tensors] + [t.double().square().sum() for t in tensors])
     if not torch.equal(run.runtime.gather(sums[None], run.runtime.world), sums.expand(run.runtime.world, -1)):
         raise ThresherError(f"the ranks no longer hold the same weights after epoch {run.epoch + 1}: this is a bug")

@@ -381,7 +381,8 @@ class Run:
 
     def begin_batch(self, done: int, steps: int, share: float) -> None:
         """Set the clock, the learning rates and what the batch weighs."""
-        self.when, self.share = self.epoch + done / steps, share
+        first = done - done % self.accumulate  # micro-batches of one step share its time, and so its learning rate
+        self.when, self.share = self.epoch + first / steps, share
         self.boundary = (done + 1) % self.accumulate == 0 or done + 1 == steps
         for optimizer in self.optimizers.values():
             self._set_rate(optimizer)

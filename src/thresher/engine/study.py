@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from thresher.engine import checkpoint
+from thresher.engine import checkpoint, state
 from thresher.engine.checkpoint import Checkpoints
 from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Held, Judge
@@ -116,7 +116,7 @@ class Study:
         checkpoints = self._checkpoints(name, settings)
         if not self._resume(run, judge, checkpoints):
             if start is not None:
-                checkpoint.load_weights(run, checkpoint.weights(start))
+                state.load_weights(run, state.weights(start))
             if labels is not None:
                 run.labels.assign(labels.to(run.device))
             for key, rows in (tables or {}).items():
@@ -203,5 +203,5 @@ class Study:
 def use_best(run: Run) -> Run:
     """Put the weights of the selected epoch into the run, where there are any."""
     if run.best_weights is not None:
-        checkpoint.load_weights(run, run.best_weights)
+        state.load_weights(run, run.best_weights)
     return run

@@ -157,7 +157,7 @@ class Table:
 
 def owned(size: int, rank: int, world: int) -> Tensor:
     """The row numbers a rank owns, int64, in increasing order."""
-    return torch.arange(rank, size, world)
+    return torch.arange(min(rank, size), size, world)
 
 
 def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, file: Path | None = None) -> Tensor:
