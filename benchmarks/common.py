@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from thresher.training import versions
+from thresher.jobs import versions
 
 
 def machine() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import thresher as th
-from thresher import data, training
+from thresher import data, jobs, training
 from thresher.data.split import folds
 from thresher.noise import Noise
 
@@ -90,7 +90,7 @@ def test_planted_errors_are_found_and_mended(arrays: Arrays, quick: Callable[...
 def test_held_out_rows_are_scored(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     issues = quick(arrays, noise="symmetric:0.2", valid=0.25, epochs=4).issues
     assert issues is not None
-    job = training.prepare(arrays, noise="symmetric:0.2", settings={**TINY, "valid": 0.25})
+    job = jobs.prepare(arrays, noise="symmetric:0.2", settings={**TINY, "valid": 0.25})
     held = issues[issues["row"].isin(job.held)]
     assert len(held) == 30
     assert not set(job.held) & set(job.rows)
@@ -166,18 +166,18 @@ def test_groups_never_straddle(
         return seen[-1]
 
     monkeypatch.setattr("thresher.findings.folds", watched)
-    job = training.prepare({**arrays, "group": group}, settings=TINY)
+    job = jobs.prepare({**arrays, "group": group}, settings=TINY)
     assert len(job.held) > 0
     assert not set(group[job.held]) & set(group[job.rows])
     quick({**arrays, "group": group}, cross_fit=2)
     assert all(len(set(seen[0][group[job.rows] == one])) == 1 for one in set(group[job.rows]))
     with pytest.raises(th.UsageError, match=r"cross_fit is 50: it is a number of folds, from 2 to 27 here"):
-        training.prepare({**arrays, "group": group}, cross_fit=50, settings=TINY)
+        jobs.prepare({**arrays, "group": group}, cross_fit=50, settings=TINY)
 
 
 def test_trusted_per_class(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     result = quick(arrays, "l2rw", noise="symmetric:0.4", trusted="per-class:4")
-    job = training.prepare(arrays, "l2rw", noise="symmetric:0.4", trusted="per-class:4", settings=TINY)
+    job = jobs.prepare(arrays, "l2rw", noise="symmetric:0.4", trusted="per-class:4", settings=TINY)
     labels = np.asarray(job.data.train.labels)
     assert np.bincount(arrays["y"][job.trusted]).tolist() == [4, 4, 4]
     assert (labels[job.trusted] == arrays["y"][job.trusted]).all()
@@ -229,7 +229,7 @@ def test_resume_goes_on_to_more_epochs_and_keeps_the_first_command(
 ) -> None:
     first = quick(npz)
     quick(Path(npz), epochs=3, resume=True)  # the same file, said in another way
-    job = training.resumed("run", epochs=4)
+    job = jobs.resumed("run", epochs=4)
     again = training.train(job)
     assert len(again.history) == 4
     assert again.run["options"]["epochs"] == 4
@@ -239,28 +239,28 @@ def test_resume_goes_on_to_more_epochs_and_keeps_the_first_command(
 def test_resume_from_arrays_alone_says_how(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     quick(arrays)
     with pytest.raises(th.UsageError, match=r"run was made from arrays in Python: go on with th\.fit"):
-        training.resumed("run")
+        jobs.resumed("run")
 
 
 @pytest.mark.usefixtures("workplace")
 def test_run_names_count_up(npz: str) -> None:
     names = []
     for _ in range(3):
-        job = training.prepare(npz, "elr,cdr", settings=TINY)
+        job = jobs.prepare(npz, "elr,cdr", settings=TINY)
         job.folder.mkdir(parents=True)
         (job.folder / "run.json").touch()
         names.append(job.folder)
     assert names == [Path("runs") / f"points-elr-cdr-{k}" for k in (1, 2, 3)]
-    assert training.prepare(npz, name="mine", settings=TINY).folder == Path("runs/mine")
+    assert jobs.prepare(npz, name="mine", settings=TINY).folder == Path("runs/mine")
 
 
 def test_digits_split_is_stratified_and_fixed() -> None:
-    jobs = [training.prepare("digits", settings={"seed": seed}) for seed in (0, 0, 1)]
-    assert (jobs[0].held == jobs[1].held).all()
-    assert set(jobs[0].held) != set(jobs[2].held)
+    first, again, other = (jobs.prepare("digits", settings={"seed": seed}) for seed in (0, 0, 1))
+    assert (first.held == again.held).all()
+    assert set(first.held) != set(other.held)
     labels = np.asarray(data.load("digits").train.labels)
-    assert np.ptp(np.bincount(labels[jobs[0].held])) <= 2
-    assert jobs[0].options.net == "small_cnn"
+    assert np.ptp(np.bincount(labels[first.held])) <= 2
+    assert first.options.net == "small_cnn"
 
 
 def test_methods_may_be_objects_and_torch_tensors_are_data(arrays: Arrays, quick: Callable[..., th.Result]) -> None:

@@ -10,8 +10,9 @@ from thresher import data as sources
 from thresher import methods as zoo
 from thresher.errors import UsageError
 from thresher.findings import choose
+from thresher.jobs import prepare
 from thresher.result import Result, write_report
-from thresher.training import prepare, train
+from thresher.training import train
 
 NOISE = "symmetric:0.4"
 EPOCHS = 60

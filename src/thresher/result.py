@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from thresher.report import RunView
 
 _CHUNK = 1024
+FORMAT = 1
+"""Of run folders; another one is refused."""
 
 
 class Model(nn.Module):
@@ -236,14 +238,29 @@ class _Nothing:
         return iter(())
 
 
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """The `run.json` of a run folder.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text())
+        version = stored["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder} is no run: it holds no readable run.json") from error
+    if version != FORMAT:
+        raise UsageError(f"{folder} has the format {version}, and this version of Thresher reads {FORMAT}")
+    return stored
+
+
 def load(path: str | Path) -> Result:
     """Read a run folder.
 
     Raises:
         UsageError: the folder holds no run.
     """
-    from thresher.training import read_run
-
     folder = Path(path)
     run = read_run(folder)
     issues = folder / "issues.csv"

@@ -13,7 +13,14 @@ import torch
 
 from thresher.cli import main
 
-LATE = ("thresher.training", "thresher.report", "thresher.cli.progress", "thresher.cli.settings", "torch._dynamo")
+LATE = (
+    "thresher.training",
+    "thresher.report",
+    "thresher.cli.progress",
+    "thresher.cli.settings",
+    "sklearn.metrics",
+    "torch._dynamo",
+)
 """What a command imports only when it needs it."""
 
 

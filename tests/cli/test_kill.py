@@ -52,9 +52,10 @@ class Launcher:
 
 
 @pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     """Started once."""
     started = Launcher()
+    started.run(tmp_path_factory.mktemp("launcher") / "warm", "--version")  # waits until everything is imported
     yield started
     assert started.process.stdin is not None
     assert started.process.stdout is not None

@@ -1,6 +1,8 @@
 """A small run for tests of the engine: features, three classes, no file is written unless a test asks for it."""
 
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,10 @@ from thresher.engine.options import resolve
 from thresher.engine.run import Run
 from thresher.engine.study import Material
 from thresher.nets import build
+
+ROOT = str(Path(__file__).parents[2])
+if ROOT not in sys.path:  # so that `tests.engine.jobs` has one name here and in the two-rank processes
+    sys.path.append(ROOT)
 
 MakeRun = Callable[..., Run]
 

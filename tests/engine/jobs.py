@@ -21,7 +21,7 @@ from thresher.engine.study import Material, Study
 from thresher.testing import TOY_OPTIONS, Stopped, ToyStudy, join, live, shared, toy, toy_study
 
 
-def make_run(
+def toy_run(
     *methods: Method, options: Options = TOY_OPTIONS, material: Material | None = None, runtime: Runtime | None = None
 ) -> Run:
     """A fresh run on toy data."""
@@ -72,7 +72,7 @@ def uninterrupted(runtime: Runtime, methods: tuple[Method, ...]) -> dict[str, An
 
 def visits(runtime: Runtime, size: int, batch: int, split: Tensor | None) -> Tensor:
     """How often each row was written and how often it came real in one pass, ``[N, 2]``."""
-    run = make_run(options=replace(TOY_OPTIONS, batch=batch), material=toy(size), runtime=runtime)
+    run = toy_run(options=replace(TOY_OPTIONS, batch=batch), material=toy(size), runtime=runtime)
     table = run.table("visits", width=2)
     total = torch.zeros(())
     for one in run.batches(*(() if split is None else (split,))):
@@ -95,7 +95,7 @@ def gathered(runtime: Runtime, rows: Tensor) -> tuple[Tensor, Tensor, float]:
 
 def one_hears(runtime: Runtime, folder: str) -> tuple[str, list[str]]:
     """A signal reaches the second process only; both must stop at the same place."""
-    run = make_run(runtime=runtime, options=replace(TOY_OPTIONS, epochs=4))
+    run = toy_run(runtime=runtime, options=replace(TOY_OPTIONS, epochs=4))
     checkpoints = Checkpoints(Path(folder))
     if runtime.rank == 1:
         checkpoints._hear(15, None)

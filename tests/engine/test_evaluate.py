@@ -1,9 +1,11 @@
+from collections.abc import Sequence
+
 import pytest
 
 from thresher.engine.evaluate import Judge, smoothed
 
 
-def judge(valid: list[float | None], test: list[float] | None = None, **options: object) -> Judge:
+def judge(valid: Sequence[float | None], test: list[float] | None = None, **options: object) -> Judge:
     tests: list[float | None] = list(test) if test else [None] * len(valid)
     history = [
         {"epoch": k + 1, "valid": v, "test": t, "changes": c}

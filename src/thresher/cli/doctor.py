@@ -33,13 +33,13 @@ def examine(root: Path | None = None) -> dict[str, dict[str, Any]]:
 
     from thresher import data as sources
     from thresher.errors import UsageError
-    from thresher.training import versions
+    from thresher.jobs import versions
 
     def state(name: str) -> str:
         try:
             return f"{len(sources.load(name, root=root).train):,} training rows"
         except UsageError as error:
-            return str(error)
+            return str(error).removeprefix(f"{name}: ")
 
     cuda = {f"cuda:{k}": torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())}
     return {

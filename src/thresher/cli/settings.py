@@ -181,7 +181,7 @@ def request(
     short: Mapping[str, Any],
     options: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Keyword arguments of `thresher.training.prepare`.
+    """Keyword arguments of `thresher.jobs.prepare`.
 
     Args:
         config: a TOML file's content.

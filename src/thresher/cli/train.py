@@ -48,7 +48,7 @@ def train(
 
     A method's settings can also be given by the letter its paper uses, as in --lambda 7; see thresher methods NAME.
     """
-    from thresher import training
+    from thresher import jobs, training
     from thresher.cli.progress import Progress
     from thresher.cli.settings import leftovers, read_toml, request
     from thresher.engine.runtime import is_main_process
@@ -68,7 +68,7 @@ def train(
             arguments = request(read_toml(config), typed, pairs or (), short, _options(context))
             if "data" not in arguments:
                 raise UsageError("train needs data: thresher train DATA, for instance thresher train digits")
-            job = training.prepare(**arguments)
+            job = jobs.prepare(**arguments)
     for warning in heard:
         typer.echo(f"warning: {warning.message}", err=True)
     if dry_run:
@@ -94,7 +94,7 @@ def _options(context: typer.Context) -> list[str]:
 def _resumed(
     resume: Path, typed: dict[str, Any], pairs: list[str] | None, short: dict[str, Any], config: Path | None
 ) -> Any:
-    from thresher import training
+    from thresher import jobs
 
     strange = [key for key, value in typed.items() if value is not None and key not in _FREE_AT_RESUME]
     if strange or pairs or short or config:
@@ -102,7 +102,7 @@ def _resumed(
         raise UsageError(
             f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs and --device can"
         )
-    return training.resumed(
+    return jobs.resumed(
         resume,
         epochs=typed["epochs"],
         device=typed["device"],

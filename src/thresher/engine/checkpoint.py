@@ -96,10 +96,18 @@ def write(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
         if runtime.rank == 0:
             _write_shared(run, temporary, extra)
             if folder.exists():  # the same place was reached again after a resume from an older checkpoint
-                shutil.rmtree(folder)
+                remove(folder)
             temporary.replace(folder)
             _sync_folder(folder.parent)
     runtime.barrier()
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint so that a kill half-way leaves no half of one: it loses its name first."""
+    doomed = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.replace(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _write_shared(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
@@ -233,7 +241,7 @@ class Checkpoints:
         now = places.index(saved) + 1  # what lies beyond is damaged, or the run would have resumed there
         for path in [*places[: max(0, now - self.keep)], *places[now:]]:
             if path.resolve() != selected:
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
     def selected(self) -> Path:
         """The checkpoint of the selected epoch, or the newest whole one.

@@ -1,7 +1,9 @@
 """What moves weights: optimisers, averages over ranks, and averages over time."""
 
+from collections.abc import Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from thresher.engine.options import Optimizer
 from thresher.engine.runtime import Runtime
@@ -34,9 +36,9 @@ def average_gradients(module: nn.Module, runtime: Runtime) -> None:
 
 
 @torch.no_grad()
-def average_buffers(module: nn.Module, runtime: Runtime) -> None:
+def average_buffers(held: Iterable[Tensor], runtime: Runtime) -> None:
     """Batch-norm statistics become their mean over ranks; counters are equal already."""
-    buffers = [b for b in module.buffers() if b.is_floating_point()]
+    buffers = [b for b in held if b.is_floating_point()]
     if not buffers:
         return
     flat = runtime.mean(torch.cat([b.flatten() for b in buffers]))

@@ -400,7 +400,9 @@ class Run:
         """Bring together what ranks hold apart: batch-norm statistics and summed values."""
         if self.runtime.world > 1:
             for module in [*self.nets, *self.modules.values(), *self.averages]:
-                average_buffers(module, self.runtime)
+                average_buffers(module.buffers(), self.runtime)
+            for waiting in self.restored.values():
+                average_buffers(waiting.get("apart", {}).values(), self.runtime)
             for name, before in self.sums.items():
                 total = self.runtime.mean(self.values[name] - before) * self.runtime.world
                 self.values[name].copy_(before + total)

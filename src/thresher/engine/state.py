@@ -116,9 +116,14 @@ def apart(run: "Run") -> dict[str, Tensor]:
         for name, module in modules_of(run).items()
         for key, value in module.named_buffers()
     }
+    waiting = {
+        f"module.{name}/{key}": value
+        for name, kept in run.restored.items()
+        for key, value in kept.get("apart", {}).items()
+    }
     sums = {f"sum/{name}": run.values[name] for name in run.sums} | {"loss/": run.totals}
     before = {f"before/{name}": value for name, value in run.sums.items()}
-    return {key: value.clone() for key, value in {**buffers, **sums, **before}.items()}
+    return {key: value.clone() for key, value in {**buffers, **waiting, **sums, **before}.items()}
 
 
 @torch.no_grad()
@@ -136,4 +141,5 @@ def load_apart(run: "Run", stored: dict[str, Tensor]) -> None:
         elif name in modules:
             dict(modules[name].named_buffers())[rest].copy_(value)
         else:  # a module that its method asks for later
-            run.restored[name.removeprefix("module.")]["weights"][rest] = value
+            kept = run.restored[name.removeprefix("module.")]
+            kept["weights"][rest] = kept.setdefault("apart", {})[rest] = value.to(run.device)

@@ -13,7 +13,7 @@ from thresher.errors import ThresherError
 Fill = float | Callable[[Tensor], Tensor]
 Project = Callable[[Tensor], Tensor]
 
-_CHUNK = 65_536
+_CHUNK = 1 << 19
 
 
 @dataclass
@@ -194,9 +194,8 @@ def fill_rows(room: Tensor, rows: Tensor, fill: Fill) -> Tensor:
     """
     if not callable(fill):
         return room.fill_(fill)
-    for part, numbers in zip(
-        torch.split(room, _CHUNK), torch.split(rows, _CHUNK), strict=True
-    ):  # a fill needs room too
+    step = max(1, _CHUNK // max(1, math.prod(room.shape[1:])))  # a fill needs room too, several times that of its rows
+    for part, numbers in zip(torch.split(room, step), torch.split(rows, step), strict=True):
         values = fill(numbers)
         if values.shape != part.shape:
             raise ThresherError(

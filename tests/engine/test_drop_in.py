@@ -1,0 +1,160 @@
+"""What the drop-ins themselves check and keep; that they equal the engine is tested with the methods."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thresher as th
+from thresher.engine.drop_in import MethodLoss
+from thresher.errors import ThresherError, UsageError
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.1], [0.3, 0.2, 0.9]])
+LABELS, ROWS = torch.tensor([0, 2]), torch.tensor([4, 1])
+
+
+def loss(name: str = "elr", **more: Any) -> MethodLoss:
+    return th.as_loss(th.method(name), num_samples=6, num_classes=3, **more)
+
+
+@pytest.mark.parametrize("bad", [[4, -1], [4, 6], [4, 4]])
+def test_a_row_number_out_of_range_or_twice_is_refused_before_anything_is_written(bad: list[int]) -> None:
+    criterion = loss()
+    criterion(LOGITS, LABELS, ROWS)
+    before = copy.deepcopy(criterion.state_dict())
+    with pytest.raises(ThresherError, match=r"outside 0\.\.5|twice in this batch"):
+        criterion(LOGITS, LABELS, torch.tensor(bad))
+    for name, value in criterion.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_what_does_not_fit_is_named() -> None:
+    criterion = loss()
+    with pytest.raises(ThresherError, match=r"call it with \(logits, labels, index\)"):
+        criterion(LOGITS, LABELS)
+    with pytest.raises(ThresherError, match=r"row numbers of the shape \(3,\)"):
+        criterion(LOGITS, LABELS, torch.tensor([0, 1, 2]))
+    with pytest.raises(ThresherError, match=r"a label is outside 0\.\.2"):
+        criterion(LOGITS, torch.tensor([0, 3]), ROWS)
+    with pytest.raises(ThresherError, match=r"\[B, 3\] is needed"):
+        criterion(torch.zeros(2, 4), LABELS, ROWS)
+    with pytest.raises(ThresherError, match="non-finite value"):
+        criterion(LOGITS * torch.inf, LABELS, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"reduction": "average"}, "choose one of mean, sum, none"),
+        ({"labels": torch.tensor([0, 1])}, "labels must be 6 numbers from 0 to 2"),
+        ({"labels": torch.tensor([0, 1, 2, 3, 0, 1])}, "labels must be 6 numbers from 0 to 2"),
+    ],
+)
+def test_settings_without_meaning_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        loss(**settings)
+    with pytest.raises(UsageError, match="at least two classes"):
+        th.as_loss(th.method("gce"), num_samples=6, num_classes=1)
+
+
+def test_in_evaluation_mode_it_is_cross_entropy_and_touches_nothing() -> None:
+    criterion = loss()
+    criterion(LOGITS, LABELS, ROWS)
+    before = copy.deepcopy(criterion.state_dict())
+    criterion.eval()
+    assert torch.equal(criterion(LOGITS, LABELS), criterion(LOGITS, LABELS, ROWS))
+    torch.testing.assert_close(criterion(LOGITS, LABELS), nn.functional.cross_entropy(LOGITS, LABELS))
+    assert {k: v.tolist() for k, v in criterion.state_dict().items()} == {k: v.tolist() for k, v in before.items()}
+
+
+@pytest.mark.parametrize("name", ["elr", "sop", "small_loss"])
+def test_state_goes_into_a_fresh_module_and_on_from_there(name: str) -> None:
+    first = loss(name)
+    for _ in range(3):
+        first(LOGITS.requires_grad_(), LABELS, ROWS).backward()
+    fresh = loss(name)
+    fresh.load_state_dict(first.state_dict())
+    assert fresh.run.when == first.run.when == 1.0
+    for _ in range(2):
+        assert torch.equal(first(LOGITS, LABELS, ROWS), fresh(LOGITS, LABELS, ROWS))
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[key])
+
+
+def test_a_copy_of_the_module_is_independent() -> None:
+    first = loss()
+    first(LOGITS, LABELS, ROWS)
+    other = copy.deepcopy(first)
+    other(LOGITS, LABELS, ROWS)
+    tables = [module.state_dict()["table_elr_target_0"] for module in (first, other)]
+    assert not torch.equal(*tables)
+
+
+def test_reductions_agree() -> None:
+    single, total, mean = (loss("gce", reduction=how)(LOGITS, LABELS, ROWS) for how in ("none", "sum", "mean"))
+    assert single.shape == (2,)
+    torch.testing.assert_close(single.sum(), total)
+    torch.testing.assert_close(single.mean(), mean)
+
+
+def test_soft_targets_and_half_precision_are_taken() -> None:
+    soft = torch.eye(3)[LABELS]
+    assert torch.equal(loss("gce")(LOGITS, LABELS, ROWS), loss("gce")(LOGITS, soft, ROWS))
+    assert loss("gce")(LOGITS.half(), LABELS, ROWS).dtype == torch.float32
+
+
+def test_suspects_and_suggestions() -> None:
+    criterion = loss(labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+    for _ in range(3):
+        criterion(torch.tensor([[9.0, 0.0, 0.0], [9.0, 0.0, 0.0]]), torch.tensor([1, 0]), torch.tensor([4, 0]))
+    assert criterion.suspects().tolist() == [False, False, False, False, True, False]
+    assert criterion.suggestions()[4].argmax() == 0
+    with pytest.raises(UsageError, match="gce cannot tell which labels are wrong"):
+        loss("gce").suspects()
+    with pytest.raises(UsageError, match="gce does not suggest labels"):
+        loss("gce").suggestions()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mixup", "mixup cannot be a loss: it changes what goes into the network"),
+        ("cdr", "cdr cannot be a loss: it works on gradients: use th.as_optimizer"),
+        ("co_teaching", "co_teaching cannot be a loss: it needs its own networks"),
+        ("dividemix", "dividemix cannot be a loss"),
+        ("l2rw", "l2rw cannot be a loss: it learns from trusted samples"),
+        ("aum", "aum cannot be a loss"),
+    ],
+)
+def test_methods_that_do_more_than_a_loss_are_refused_with_the_reason(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        loss(name)
+
+
+@pytest.mark.parametrize("name", ["gce", "elr", "mixup", "small_loss"])
+def test_methods_that_do_not_work_on_gradients_are_no_optimisers(name: str) -> None:
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(UsageError, match=f"{name} cannot be an optimiser"):
+        th.as_optimizer(th.method(name), optimizer)
+
+
+def test_the_wrapped_optimiser_shows_its_groups_and_state() -> None:
+    net = nn.Linear(4, 2)
+    inner = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    outer = th.as_optimizer(th.method("cdr", noise_rate=0.4), inner)
+    plan = torch.optim.lr_scheduler.StepLR(outer, 1, gamma=0.5)
+    for _ in range(2):
+        outer.zero_grad()
+        net(torch.ones(1, 4)).sum().backward()
+        outer.step()
+        plan.step()
+    assert inner.param_groups[0]["lr"] == 0.025
+    assert outer.state is inner.state
+    saved = copy.deepcopy(outer.state_dict())
+    fresh = th.as_optimizer(th.method("cdr", noise_rate=0.4), torch.optim.SGD(net.parameters(), lr=9.0, momentum=0.9))
+    fresh.load_state_dict(saved)
+    assert fresh.param_groups[0]["lr"] == 0.025
+    outer.add_param_group({"params": [nn.Parameter(torch.ones(3))]})
+    assert len(inner.param_groups) == 2
