@@ -152,19 +152,13 @@ def prepare(
             f"{combination.name} learns from trusted samples and got none: pass trusted= or --trusted, "
             "for instance per-class:10"
         )
-    left = np.setdiff1d(np.arange(len(loaded.train)), chosen)
-    groups = None if loaded.train.groups is None else loaded.train.groups[left]
-    _, held = split(loaded.train.labels.numpy()[left], options.valid, options.seed, groups)
-    shape = tuple(loaded.train.inputs.shape[1:])
-    net = nets.auto(shape, accelerator) if options.net == "auto" else options.net
-    options = dataclasses.replace(options, net=net)
-    nets.build(net, shape, len(loaded.classes))
+    options = _with_net(options, loaded, accelerator)
     job = Job(
         loaded,
         _whole_path(data),
         drawn,
         specs,
-        left[held],
+        _held_out(loaded, chosen, options),
         chosen,
         None if trusted is None else _whole_path(trusted),
         combination,
@@ -177,6 +171,22 @@ def prepare(
     _check_sizes(job)
     _check_folder(job)
     return job
+
+
+def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:
+    """Source rows of the noisy validation split; trusted rows are not for it."""
+    left = np.setdiff1d(np.arange(len(data.train)), trusted)
+    groups = None if data.train.groups is None else data.train.groups[left]
+    _, held = split(data.train.labels.numpy()[left], options.valid, options.seed, groups)
+    return np.asarray(left[held])
+
+
+def _with_net(options: Options, data: Data, accelerator: str) -> Options:
+    """The options with the network's name resolved, after building it once: a wrong name is told at once."""
+    shape = tuple(data.train.inputs.shape[1:])
+    net = nets.auto(shape, accelerator) if options.net == "auto" else options.net
+    nets.build(net, shape, len(data.classes))
+    return dataclasses.replace(options, net=net)
 
 
 def _whole_path(said: object) -> str | None:
