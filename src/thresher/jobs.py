@@ -300,9 +300,9 @@ def _check_folder(job: Job) -> None:
     for one in (stored, mine):
         one["data"].pop("source")  # where a file lies does not matter, what it holds does
     for part in ("data", "noise", "method", "trusted", "split", "cross_fit"):
-        if stored[part] != mine[part]:
+        if stored.get(part) != mine[part]:
             raise UsageError(
-                f"{job.folder} was trained with another {part} ({_difference(stored[part], mine[part])}): "
+                f"{job.folder} was trained with another {part} ({_difference(stored.get(part), mine[part])}): "
                 "resume with the same, or start a new run"
             )
     for setting, value in mine["options"].items():

@@ -207,7 +207,8 @@ class MethodLoss(nn.Module):
             labels: the given labels, int64 ``[N]``; default those given at the start.
         """
         if labels is not None:
-            self.run.given = _checked_labels(labels, self.run.size, self.run.classes).to(self.seen_device)
+            self.run.given = _checked_labels(labels, self.run.size, self.run.classes)
+        self.run.given = self.run.given.to(self.seen_device)
         said = self.method.suspicion(cast(Run, self.run))
         if not said:
             raise UsageError(f"{self.method.name} cannot tell which labels are wrong")
@@ -215,6 +216,7 @@ class MethodLoss(nn.Module):
 
     def suggestions(self) -> Tensor:
         """Class probabilities of the true labels, ``[N, C]``."""
+        self.run.given = self.run.given.to(self.seen_device)
         said = self.method.suggestion(cast(Run, self.run))
         if not said:
             raise UsageError(f"{self.method.name} does not suggest labels")

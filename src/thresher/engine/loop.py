@@ -12,6 +12,7 @@ from thresher.engine import checkpoint, passes, state
 from thresher.engine.method import EPOCH_SLOTS, described, name_of
 from thresher.engine.randomness import seed_default
 from thresher.engine.step import Step
+from thresher.engine.table import NonFinite
 from thresher.errors import ThresherError
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def one_epoch(run: "Run") -> None:
         run.method.between(run)
     _enter(run, passes.EPOCH)
     run.method.called.clear()
-    run.method.epoch(run)
+    try:
+        run.method.epoch(run)
+    except NonFinite as error:
+        where = f"in epoch {run.epoch + 1} at step {run.position.done + 1}"
+        raise NonFinite(f"{where}: the last good checkpoint is kept; {error}") from error
     run.position.resume_verb = -1
     run.scans.clear()
     run.check()

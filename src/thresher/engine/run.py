@@ -72,6 +72,8 @@ class Run:
     ) -> None:
         self.method, self.options, self.source, self.rows = method, options, source, rows
         self.runtime = runtime or Runtime(precision=options.precision)
+        if 0 < len(rows) < self.runtime.world:
+            raise ThresherError(f"{len(rows)} samples cannot be shared by {self.runtime.world} processes: start fewer")
         self.device, self.seed = self.runtime.device, options.seed
         self.size, self.classes, self.outputs = len(rows), classes, classes + method.extra_classes
         self.kept, self.trusted_set, self.folder = kept, trusted, folder
@@ -356,8 +358,8 @@ class Run:
         self, name: str, factory: Callable[[], nn.Module], optimizer: Optimizer | None = None, joint: bool = False
     ) -> nn.Module:
         """An extra trainable module, created on first use; `joint` ones step with every update."""
-        if name.isdecimal():
-            raise ThresherError(f"a module cannot be called {name!r}: numbers name the networks")
+        if name.isdecimal() or "/" in name:
+            raise ThresherError(f"a module cannot be called {name!r}: use letters, for numbers name the networks")
         if name not in self.modules:
             seed_default(torch.device("cpu"), self.seed, _MODULE, *name.encode())
             self.modules[name] = factory().to(self.device)

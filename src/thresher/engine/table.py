@@ -16,6 +16,10 @@ Project = Callable[[Tensor], Tensor]
 _CHUNK = 1 << 19
 
 
+class NonFinite(ThresherError):
+    """A value that is not finite was kept out of a table."""
+
+
 @dataclass
 class Gate:
     """Which rows of the current batch may write: shared by all tables of a run, set by the pass.
@@ -105,7 +109,7 @@ class Table:
         finite = rows.isfinite().flatten(1).all(1) if rows.ndim > 1 else rows.isfinite()
         if rows.device.type == "cpu":
             if not finite.all():
-                raise ThresherError(
+                raise NonFinite(
                     f"a non-finite value was about to enter table {self.name!r} at row "
                     f"{int(local[~finite][0]) * self.world + self.rank}: lower the learning rate or check the inputs"
                 )
@@ -150,7 +154,7 @@ class Table:
         """Raise if a non-finite row was refused on CUDA since the last call (one synchronisation)."""
         if bool(self._refused):
             self._refused.zero_()
-            raise ThresherError(
+            raise NonFinite(
                 f"non-finite values were kept out of table {self.name!r}: lower the learning rate or check the inputs"
             )
 
