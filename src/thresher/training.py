@@ -100,8 +100,6 @@ def _silent(name: str | None, record: dict[str, Any]) -> None:
 def _write_start(job: Job, shared: Material) -> None:
     with plain_disk_errors(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
-    if job.noise is not None and not job.resume:
-        job.noise.save(job.folder / "noise.npz")
     started = read_run(job.folder) if job.resume else {}
     mean, std = shared.source.moments  # type: ignore[attr-defined]
     record = {
@@ -112,6 +110,9 @@ def _write_start(job: Job, shared: Material) -> None:
     }
     record |= {name: started[name] for name in ("command", "started") if name in started}
     write_atomically(job.folder / "run.json", json.dumps(record, indent=1).encode())
+    if job.noise is not None and not (job.folder / "noise.npz").exists():
+        with plain_disk_errors(job.folder):
+            job.noise.save(job.folder / "noise.npz")
 
 
 def fit(

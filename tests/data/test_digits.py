@@ -42,4 +42,4 @@ def test_what_is_known_of_it() -> None:
 
 
 FIRST_KEYS = ["2", "3", "11", "13", "15", "20", "21", "32"]
-FINGERPRINT = "83bcd17caeee9cac79400d289245fa321eb1d1a3a19f025a43321e8e1aee3018"
+FINGERPRINT = "a0874628d5469a7ee3b968b68c5041afe38fb9d44da8c85b48c1fe26a710f236"

@@ -73,9 +73,10 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A SHA-256 over inputs, given labels, keys and class names: equal data has an equal fingerprint."""
+        """A SHA-256 over inputs, given labels, keys, test set and class names: equal data has an equal fingerprint."""
         digest = hashlib.sha256()
-        for part in (self.train.inputs, self.train.labels):
+        tested = () if self.test is None else (self.test.inputs, self.test.labels)
+        for part in (self.train.inputs, self.train.labels, *tested):
             digest.update(str(tuple(part.shape)).encode())
             digest.update(part.contiguous().numpy().data)
         digest.update("\0".join(self.train.keys).encode())

@@ -175,5 +175,6 @@ def smoothed(values: Sequence[float | None]) -> list[float | None]:
     result: list[float | None] = []
     for k in range(len(values)):
         window = [v for v in values[max(0, k - _WINDOW + 1) : k + 1] if v is not None]
-        result.append(sum(window) / len(window) if values[k] is not None else None)
+        mean = round(sum(window) / len(window), 12) if window else 0.0  # equal means must tie, whatever their order
+        result.append(None if values[k] is None else mean)
     return result

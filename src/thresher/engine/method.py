@@ -137,6 +137,6 @@ def check_values(method: Method) -> None:
 def _check_number(what: str, value: object, parameter: Hyperparameter) -> None:
     kinds = int if parameter.type == "int" else int | float
     low, high = parameter.bounds
-    if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+    if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high or math.isinf(value):
         kind = "a whole number" if parameter.type == "int" else "a number"
         raise UsageError(f"{what} is {value!r}: it must be {kind} from {low:g} to {high:g}")

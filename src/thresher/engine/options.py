@@ -140,7 +140,11 @@ class Options:
             (not 0 <= self.average < 1, f"average is {self.average}: it is a decay from 0 up to but not including 1"),
             (self.patience < 1, f"patience is {self.patience}: it must be 1 or more"),
             (self.keep_checkpoints < 1, f"keep_checkpoints is {self.keep_checkpoints}: at least 1 is kept"),
-            (not rate.lr > 0, f"optimizer.lr is {rate.lr}: it must be above 0"),
+            (not 0 < rate.lr < math.inf, f"optimizer.lr is {rate.lr}: it must be a number above 0"),
+            (
+                not all(isinstance(m, int) and m >= 0 for m in plan.milestones),
+                f"schedule.milestones is {list(plan.milestones)}: it must be a list of epochs",
+            ),
             (not 0 <= rate.momentum < 1, f"optimizer.momentum is {rate.momentum}: it must be in [0, 1)"),
             (rate.weight_decay < 0, f"optimizer.weight_decay is {rate.weight_decay}: it must be 0 or more"),
             (plan.period < 1, f"schedule.period is {plan.period}: it must be 1 epoch or more"),
