@@ -137,7 +137,7 @@ def test_pickled_objects_are_refused_and_not_run(arrays: dict[str, Any], workpla
         (["--bs", "109"], r"batch is 109, and only 108 rows are trained on: lower --bs"),
         (["--seed", "-1"], r"seed is -1"),
         (["--valid", "1.5"], r"valid is 1\.5: it is a fraction"),
-        (["--lr", "0"], r"optimizer\.lr is 0\.0: it must be above 0"),
+        (["--lr", "0"], r"optimizer\.lr is 0\.0: it must be a number above 0"),
         (["--noise", "symmetric:1"], r"noise rate 1.* is outside \[0, 1\): rates are fractions"),
         (["--noise", "symmetric:-0.1"], r"noise rate -0\.1 is outside \[0, 1\)"),
         (["--noise", "symetric:0.4"], r"there is no noise 'symetric': did you mean symmetric"),
