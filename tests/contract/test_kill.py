@@ -14,7 +14,7 @@ from tests.contract.conftest import ROOT
 from tests.contract.victim import OPTIONS, study
 
 from thresher.engine.checkpoint import Checkpoints, read_json
-from thresher.testing import difference, live
+from thresher.testing.compare import difference, live
 
 
 def killed(name: str, folder: Path, checkpoints: int, delay: float) -> None:

@@ -7,7 +7,8 @@ from tests.contract.vetted import vetted
 
 import thresher as th
 from thresher.methods import names
-from thresher.testing import CHECKS, CLASSES, check_neutral, check_resume, check_tables, toy_study
+from thresher.testing.contract import CHECKS, check_neutral, check_resume, check_tables
+from thresher.testing.toy import CLASSES, toy_study
 
 
 @pytest.mark.parametrize("check", CHECKS)

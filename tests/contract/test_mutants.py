@@ -21,7 +21,7 @@ from thresher.engine.run import Run
 from thresher.engine.state import state as live_state
 from thresher.engine.step import Step
 from thresher.engine.study import Study
-from thresher.testing import CHECKS, check_method
+from thresher.testing.contract import CHECKS, check_method
 
 # ---- an engine that forgets
 

@@ -10,7 +10,7 @@ from thresher.engine.combine import check_legal
 from thresher.engine.method import SLOTS, Method, filled_slots, name_of
 from thresher.errors import UsageError
 from thresher.methods import names
-from thresher.testing import CHECKS, check_ranks, check_resume, check_trains
+from thresher.testing.contract import CHECKS, check_ranks, check_resume, check_trains
 
 
 def is_legal(*methods: Method) -> bool:

@@ -10,7 +10,7 @@ from tests.contract.vetted import vetted
 from thresher.engine.combine import Combination
 from thresher.engine.options import Options
 from thresher.engine.study import Study
-from thresher.testing import TOY_OPTIONS, toy
+from thresher.testing.toy import TOY_OPTIONS, toy
 
 OPTIONS: Options = replace(TOY_OPTIONS, epochs=6, checkpoint_minutes=0.0)
 

@@ -18,7 +18,9 @@ from thresher.engine.options import Options
 from thresher.engine.run import Run
 from thresher.engine.runtime import PeerLost, Runtime
 from thresher.engine.study import Material, Study
-from thresher.testing import TOY_OPTIONS, Stopped, ToyStudy, join, live, shared, toy, toy_study
+from thresher.testing.compare import live, shared
+from thresher.testing.processes import join
+from thresher.testing.toy import TOY_OPTIONS, Stopped, ToyStudy, toy, toy_study
 
 
 def toy_run(

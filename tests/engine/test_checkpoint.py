@@ -33,7 +33,8 @@ from thresher.engine.state import flatten, unflatten
 from thresher.engine.step import Step
 from thresher.engine.study import Study, use_best
 from thresher.errors import ThresherError
-from thresher.testing import TOY_OPTIONS, Stopped, difference, live, toy, toy_study
+from thresher.testing.compare import difference, live
+from thresher.testing.toy import TOY_OPTIONS, Stopped, toy, toy_study
 
 EXTRA: dict[str, Any] = {"history": []}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from thresher.engine import passes
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
-from thresher.testing import ranks
+from thresher.testing.processes import ranks
 
 
 def lanes(size: int, world: int, batch: int, split: Tensor | None = None, cycles: int = 1) -> list[passes.Lane]:

@@ -10,7 +10,8 @@ from tests.engine.jobs import toy_run, trained
 
 import thresher as th
 from thresher.engine.options import Optimizer, Schedule
-from thresher.testing import TOY_OPTIONS, Stopped, difference, live, toy, toy_study
+from thresher.testing.compare import difference, live
+from thresher.testing.toy import TOY_OPTIONS, Stopped, toy, toy_study
 
 SETTINGS: list[dict[str, Any]] = [
     {"accumulate": 2},

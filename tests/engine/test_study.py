@@ -14,7 +14,7 @@ import thresher as th
 from thresher.engine.combine import Combination
 from thresher.engine.study import Study, use_best
 from thresher.errors import ThresherError, UsageError
-from thresher.testing import TOY_OPTIONS, toy, toy_study
+from thresher.testing.toy import TOY_OPTIONS, toy, toy_study
 
 
 def study(*methods: Any, folder: Path | None = None) -> tuple[Study, list[tuple[str | None, int]]]:

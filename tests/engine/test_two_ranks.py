@@ -19,7 +19,9 @@ from thresher.engine.checkpoint import Checkpoints
 from thresher.engine.method import Method
 from thresher.engine.options import Optimizer
 from thresher.engine.runtime import Runtime
-from thresher.testing import TOY_OPTIONS, difference, ranks
+from thresher.testing.compare import difference
+from thresher.testing.processes import ranks
+from thresher.testing.toy import TOY_OPTIONS
 
 
 @pytest.mark.parametrize("rows", [torch.arange(7), torch.randn(5, 3), torch.arange(1), torch.zeros(4, 2, 2)])
