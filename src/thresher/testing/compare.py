@@ -39,6 +39,7 @@ def difference(one: Any, other: Any, path: str = "") -> str | None:
     """Where two nested structures first differ, bit for bit; None where they do not.
 
     Example:
+        >>> import torch
         >>> difference({"a": [1, torch.ones(1)]}, {"a": [1, torch.zeros(1)]})
         'a 1'
     """
