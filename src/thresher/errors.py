@@ -12,6 +12,8 @@ class ThresherError(Exception):
     """
 
     exit_code = 1
+    alone = False
+    """Whether the other processes of the run are gone, so that this one must not wait for them on its way out."""
 
 
 class UsageError(ThresherError):

@@ -16,7 +16,7 @@ from thresher.engine.loop import train
 from thresher.engine.method import Method
 from thresher.engine.options import Options
 from thresher.engine.run import Run
-from thresher.engine.runtime import PeerLost, Runtime
+from thresher.engine.runtime import PeerLost, Runtime, leave
 from thresher.engine.study import Material, Study
 from thresher.testing.compare import live, shared
 from thresher.testing.processes import join
@@ -139,4 +139,4 @@ if __name__ == "__main__":
         peer(join(int(sys.argv[1]), 2, sys.argv[2]), th.method("elr"), sys.argv[3])
     except PeerLost as error:
         print(error)
-        sys.exit(3)
+        leave(3)

@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(arguments, standalone_mode=False)
     except ThresherError as error:
         code = _fail(str(error), error.exit_code, arguments)
+        if error.alone:
+            from thresher.engine.runtime import leave
+
+            leave(code)
     except typer.TyperException as error:
         code = _fail(error.format_message(), 2, arguments)
     except (KeyboardInterrupt, typer.Abort):

@@ -4,10 +4,11 @@ import contextlib
 import datetime
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,15 @@ from thresher.errors import ThresherError, UsageError
 
 class PeerLost(ThresherError):
     """Another process of the run ended; this one cannot go on alone."""
+
+    alone = True
+
+
+def leave(code: int) -> NoReturn:
+    """End a process whose peers are gone: taken down in the ordinary way, torch's threads now and then abort it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @dataclass(frozen=True)
