@@ -18,7 +18,7 @@ KEYS = [f"<i>{n}</i>.png" for n in range(40)]
 def history() -> pd.DataFrame:
     epochs = np.arange(1, 6)
     fractions = {name: np.linspace(0.2, 0.9, 5) for name in ("clean_right", "wrong_memorised", "test", "valid")}
-    return pd.DataFrame({"epoch": epochs, "agreement": 0.5, "changes": 0.1, **fractions})
+    return pd.DataFrame({"epoch": epochs, "train": 0.5, "changes": 0.1, **fractions})
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_a_false_alarm_and_a_wrong_suggestion_are_marked(report: Report, tmp_pat
 
 
 def test_without_truth(report: Report, tmp_path: Path) -> None:
-    runs = [dataclasses.replace(r, history=r.history[["epoch", "valid", "agreement", "changes"]]) for r in report.runs]
+    runs = [dataclasses.replace(r, history=r.history[["epoch", "valid", "train", "changes"]]) for r in report.runs]
     text = made(dataclasses.replace(report, runs=runs, truth=None, noise=None, detections=[]), tmp_path)
     assert "The true labels are not known" in text
     assert "changed its mind" in text

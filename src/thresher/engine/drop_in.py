@@ -125,6 +125,7 @@ class MethodLoss(nn.Module):
         self.method, self.reduction = Combination(methods), reduction
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         self.run = ForeignRun(self, num_samples, num_classes, seed, self.method)
+        self._labelled = labels is not None
         if labels is not None:
             self.run.given = _checked_labels(labels, num_samples, num_classes)
 
@@ -206,12 +207,15 @@ class MethodLoss(nn.Module):
         Args:
             labels: the given labels, int64 ``[N]``; default those given at the start.
         """
+        if not self.method.fills("suspicion"):
+            raise UsageError(f"{self.method.name} cannot tell which labels are wrong")
         if labels is not None:
             self.run.given = _checked_labels(labels, self.run.size, self.run.classes)
+        elif not self._labelled:
+            raise UsageError("suspects needs the given labels of all rows: pass labels, here or to as_loss")
+        self._labelled = True
         self.run.given = self.run.given.to(self.seen_device)
         said = self.method.suspicion(cast(Run, self.run))
-        if not said:
-            raise UsageError(f"{self.method.name} cannot tell which labels are wrong")
         return next(iter(said.values())) > 0
 
     def suggestions(self) -> Tensor:

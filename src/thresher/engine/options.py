@@ -146,6 +146,14 @@ class Options:
                 f"schedule.milestones is {list(plan.milestones)}: it must be a list of epochs",
             ),
             (not 0 <= rate.momentum < 1, f"optimizer.momentum is {rate.momentum}: it must be in [0, 1)"),
+            (
+                rate.nesterov and rate.momentum == 0,
+                "optimizer.nesterov needs momentum: set optimizer.momentum above 0",
+            ),
+            (
+                self.stop == "patience" and self.valid == 0,
+                "stop is patience and valid is 0: without held-out rows there is nothing to wait for",
+            ),
             (rate.weight_decay < 0, f"optimizer.weight_decay is {rate.weight_decay}: it must be 0 or more"),
             (plan.period < 1, f"schedule.period is {plan.period}: it must be 1 epoch or more"),
             (not 0 < plan.warmup < 1, f"schedule.warmup is {plan.warmup}: it is a share between 0 and 1"),

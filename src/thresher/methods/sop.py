@@ -83,22 +83,12 @@ class SOP:
         return doubt, other
 
     def _tables(self, step: Step) -> tuple[Table, Table]:
-        seed, classes = step.run.seed, step.run.classes
         rate = activation_rate(self.activation, step.rows_per_update) if self.activation else self.rate_v
-
-        def start_u(rows: Tensor) -> Tensor:
-            return _START * normal(seed, rows, _U)
-
-        def start_v(rows: Tensor) -> Tensor:
-            return _START * normal(seed, rows[:, None] * classes + torch.arange(classes, device=rows.device), _V)
-
-        u = step.table("sop_u", fill=start_u, rate=self.rate_u, project=_project)
-        v = step.table("sop_v", classes, fill=start_v, rate=rate, project=_project)
-        return u, v
+        return _tables_of(step.run, step.net, self.rate_u, rate)
 
     def suspicion(self, run: "Run") -> Tensor:
         """How far the best other class exceeds the given one in `suggestion`, ``[N]``."""
-        awake = run.table("sop_v.0", run.classes).rows.square().max()
+        awake = _tables_of(run)[1].rows.square().max()
         if awake < 0.01:
             warnings.warn(
                 "sop's variables never woke, so it suspects nothing: set sop.activation to the epochs it may take",
@@ -109,9 +99,25 @@ class SOP:
     def suggestion(self, run: "Run") -> Tensor:
         """onehot(y) - U + V, clamped and normalised, ``[N, C]``."""
         given = one_hot(run.given, run.classes).float()
-        doubt = run.table("sop_u.0").full().square()[:, None] * given
-        other = run.table("sop_v.0", run.classes).full().square() * (1 - given)
+        u, v = _tables_of(run)
+        doubt = u.full().square()[:, None] * given
+        other = v.full().square() * (1 - given)
         return normalise((given - doubt + other).clamp_min(0))
+
+
+def _tables_of(run: "Run", net: int = 0, rate_u: float = 0.0, rate_v: float = 0.0) -> tuple[Table, Table]:
+    """The variables u and v of a network; whoever asks first fills them, for from exactly 0 they could never move."""
+    seed, classes = run.seed, run.classes
+
+    def start_u(rows: Tensor) -> Tensor:
+        return _START * normal(seed, rows, _U)
+
+    def start_v(rows: Tensor) -> Tensor:
+        return _START * normal(seed, rows[:, None] * classes + torch.arange(classes, device=rows.device), _V)
+
+    u = run.table(f"sop_u.{net}", fill=start_u, rate=rate_u, project=_project)
+    v = run.table(f"sop_v.{net}", classes, fill=start_v, rate=rate_v, project=_project)
+    return u, v
 
 
 def explained(logits: Tensor, noise: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ _WITH_TRUTH = (
     ("wrong_memorised", "wrong: by heart", "vermilion"),
     ("wrong_other", "wrong: neither", "muted"),
 )
-_WITHOUT_TRUTH = (("agreement", "as labelled", "vermilion"), ("changes", "changed its mind", "blue"))
+_WITHOUT_TRUTH = (("train", "as labelled", "vermilion"), ("changes", "changed its mind", "blue"))
 _SCORES = (
     ("score_loss", "Loss", "loss, above the line between its two groups"),
     ("score_margin", "Margin over training", "minus the mean margin over training"),

@@ -24,7 +24,7 @@ class RunView:
         seconds: how long training took.
         sees_clean: the method was given some clean labels.
         history: one row per epoch: ``epoch, loss, lr, valid, test, train, clean_right, clean_wrong, wrong_right,
-            wrong_memorised, wrong_other, agreement, changes``; columns may be absent.
+            wrong_memorised, wrong_other, changes``; columns may be absent.
         issues: the columns of ``issues.csv``, worst first; may be empty.
     """
 
