@@ -22,7 +22,7 @@ from thresher import nets, noise
 from thresher.data import Data
 from thresher.data.split import split
 from thresher.engine.combine import Combination
-from thresher.engine.method import Method, described
+from thresher.engine.method import Method, described, name_of
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
 from thresher.errors import UsageError
@@ -136,6 +136,7 @@ def prepare(
     """
     options = resolve(settings or {})
     combination = Combination(zoo.parse(method))
+    _check_known(combination)
     if not combination.methods:
         raise UsageError(f"no method is named: choose some of {', '.join(zoo.names())}")
     accelerator, _ = parse_device(device)
@@ -171,6 +172,17 @@ def prepare(
     _check_sizes(job)
     _check_folder(job)
     return job
+
+
+def _check_known(method: Combination) -> None:
+    """Refuse a class from elsewhere now, for a run folder names its methods and could not be read again."""
+    for one in method.methods:
+        name = name_of(one)
+        if name not in zoo.names() or zoo.load(name) is not type(one):
+            raise UsageError(
+                f"{type(one).__name__} is no method of thresher.methods, so its run could not be loaded again: "
+                "put its file into that folder"
+            )
 
 
 def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:

@@ -101,7 +101,7 @@ def auto(shape: tuple[int, ...], device_type: str) -> str:
     kind, limit = ("grey", _GREY) if channels == 1 else ("colour", _COLOUR)
     raise UsageError(
         f"there is no automatic net for {kind} images of {sides[0]} x {sides[1]} pixels, only up to {limit}: "
-        f"pass --net preact_resnet18, which takes any size, or --size {limit}"
+        f"pass --net preact_resnet18, which takes any size, or shrink the images to {limit} px"
     )
 
 

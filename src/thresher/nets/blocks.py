@@ -70,6 +70,6 @@ def image(net: str, shape: tuple[int, ...], smallest: int = 1) -> tuple[int, int
     if min(height, width) < smallest:
         raise UsageError(
             f"net {net} takes images from {smallest} x {smallest} pixels, and these are {height} x {width}: "
-            "choose net small_cnn or a larger --size"
+            "choose net small_cnn or larger images"
         )
     return channels, height, width

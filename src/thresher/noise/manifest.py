@@ -196,8 +196,8 @@ def _checked(labels: np.ndarray, clean: np.ndarray, facts: dict[str, Any]) -> No
 
 def _unreadable(path: Path, error: Exception) -> str:
     if "allow_pickle" in str(error):
-        return f"{path} holds pickled Python objects, which could run code: make it again with `thresher noise`"
-    return f"{path} is damaged, or no noise file: make it again with `thresher noise`"
+        return f"{path} holds pickled Python objects, which could run code: make it again with Noise.save"
+    return f"{path} is damaged, or no noise file: make it again with Noise.save"
 
 
 def apply(
