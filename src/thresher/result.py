@@ -265,11 +265,11 @@ def load(path: str | Path) -> Result:
     run = read_run(folder)
     issues = folder / "issues.csv"
     return Result(
-        folder, run, pd.DataFrame(records(folder / "metrics.jsonl")), _read_issues(issues) if issues.exists() else None
+        folder, run, pd.DataFrame(records(folder / "metrics.jsonl")), read_issues(issues) if issues.exists() else None
     )
 
 
-def _read_issues(path: Path) -> pd.DataFrame:
+def read_issues(path: Path) -> pd.DataFrame:
     """The table of issues with names as text: a class may be called 1, or NA."""
     table = pd.read_csv(path, dtype=dict.fromkeys(("key", "given", "suggested", "reasons"), str), keep_default_na=False)
     for name in table.columns[table.columns.str.startswith(("score_", "p_", "label_quality"))]:

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
+
+from thresher.data.reading import Lazy, Reader
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,14 @@ class Samples:
     """The rows of one set.
 
     Attributes:
-        inputs: images as uint8 ``[N, C, H, W]``, or features as float32 ``[N, D]``.
+        inputs: images as uint8 ``[N, C, H, W]``, features as float32 ``[N, D]``, or images that stay in their files.
         labels: the given labels, int64 ``[N]``, values 0..K-1.
         keys: one unique string per row (a path or an id), object array ``[N]``.
         clean: the true labels where they are known, int64 ``[N]``; used for figures only, never for training.
         groups: rows of one group never straddle a split, object array ``[N]``, or None.
     """
 
-    inputs: Tensor
+    inputs: Tensor | Lazy
     labels: Tensor
     keys: np.ndarray
     clean: Tensor | None = None
@@ -53,6 +56,10 @@ class Data:
         classes: class names; label ``k`` means ``classes[k]``.
         confusions: the class map of asymmetric noise where the field has one, for example ``{7: 1}``.
         augment: the parts of the weak view, of ``("crop", "flip")``; empty where a weak view would do harm.
+        superclasses: the superclass of each class where the field has one, integer ``[K]``, or None.
+        reader: reads new inputs in the same way, to predict for them.
+        table: what a person sees of each training row of a table or of texts, ``N`` rows, or None.
+        shown: the column of `table` that holds the texts, where that is all there is to see.
     """
 
     name: str
@@ -61,6 +68,10 @@ class Data:
     classes: tuple[str, ...]
     confusions: dict[int, int] = field(default_factory=dict)
     augment: tuple[str, ...] = ()
+    superclasses: np.ndarray | None = None
+    reader: Reader | None = None
+    table: pd.DataFrame | None = None
+    shown: str | None = None
 
     @property
     def is_image(self) -> bool:
