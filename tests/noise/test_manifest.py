@@ -1,4 +1,4 @@
-"""Noise specifications and manifests: parsing, chains, the file, and the warning of hopeless noise."""
+"""The record of noise: its matrix and rate, its file, and the warning of hopeless noise."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thresher.errors import UsageError
-from thresher.noise import GENERATORS, Noise, NoiseSpec, apply, asymmetric, hopeless, parse, symmetric
+from thresher.errors import ThresherError, UsageError
+from thresher.noise import Noise, apply, hopeless
 
 CLEAN = np.repeat(np.arange(3), 50)
 NAMES = ("cat", "dog", "Übung: ≥ 3")
 MAP = {0: 1, 1: 0}
-
-specs = st.builds(
-    NoiseSpec, st.sampled_from(GENERATORS), st.floats(0, 1, exclude_max=True), st.none() | st.integers(0, 2**70)
-)
 
 
 def made(*texts: str, seed: int = 0) -> Noise:
@@ -34,73 +30,6 @@ def by_hand(labels: list[int], clean: list[int], classes: int = 2) -> Noise:
         0.0,
         tuple(map(str, range(classes))),
     )
-
-
-@given(specs)
-def test_parse_reads_what_a_spec_prints(spec: NoiseSpec) -> None:
-    assert parse(str(spec)) == spec
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("symetric:0.4", "there is no noise 'symetric': did you mean symmetric"),
-        ("xyz:0.4", "known are asymmetric, symmetric"),
-        ("", "there is no noise ''"),
-        ("symmetric", "not NAME:RATE or NAME:RATE:SEED: write for example symmetric:0.4"),
-        ("symmetric:0.4:1:2", "not NAME:RATE or NAME:RATE:SEED"),
-        ("symmetric:40%", "has the rate '40%', which is no number"),
-        ("symmetric:", "has the rate '', which is no number"),
-        ("symmetric:40", r"noise rate 40.0 is outside \[0, 1\)"),
-        ("symmetric:1", "is outside"),
-        ("symmetric:-0.1", "is outside"),
-        ("symmetric:nan", "is outside"),
-        ("symmetric:0.4:x", "has the seed 'x': give a whole number"),
-        ("symmetric:0.4:-1", "has the seed '-1'"),
-        ("symmetric:0.4:²", "has the seed"),
-    ],
-)
-def test_parse_refuses(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        parse(text)
-
-
-def test_apply_one() -> None:
-    noise = made("symmetric:0.3", seed=7)
-    assert np.array_equal(noise.labels, symmetric(CLEAN, 0.3, 7, 3))
-    assert np.array_equal(noise.clean, CLEAN)
-    assert (noise.generator, noise.seed, noise.nominal) == ("symmetric:0.3:7", 7, 0.3)
-    assert noise.realised == 0.3
-    np.testing.assert_allclose(np.diag(noise.matrix), 0.7)
-
-
-def test_apply_takes_the_seed_of_the_text_first() -> None:
-    noise = made("asymmetric:0.4:3", seed=7)
-    assert (noise.generator, noise.seed) == ("asymmetric:0.4:3", 3)
-    assert np.array_equal(noise.labels, asymmetric(CLEAN, 0.4, 3, MAP, 3))
-    np.testing.assert_allclose(noise.matrix, np.array([[0.6, 0.4, 0], [0.4, 0.6, 0], [0, 0, 1]]))
-
-
-def test_several_are_chained_and_clean_is_the_original() -> None:
-    noise = made("asymmetric:0.2", "symmetric:0.5:9", seed=7)
-    assert np.array_equal(noise.labels, symmetric(asymmetric(CLEAN, 0.2, 7, MAP, 3), 0.5, 9, 3))
-    assert np.array_equal(noise.clean, CLEAN)
-    assert (noise.generator, noise.seed, noise.nominal) == ("asymmetric:0.2:7 + symmetric:0.5:9", 7, 0.6)
-
-
-def test_clean_is_a_copy() -> None:
-    labels = CLEAN.copy()
-    noise = apply(["symmetric:0"], labels, NAMES, seed=0, confusions={})
-    labels[:] = 0
-    assert noise.realised == 0
-    assert np.array_equal(noise.clean, CLEAN)
-
-
-def test_apply_refuses_no_noise_and_a_missing_map() -> None:
-    with pytest.raises(UsageError, match="no noise is named"):
-        made()
-    with pytest.raises(UsageError, match="asymmetric noise needs a map"):
-        apply(["asymmetric:0.4"], CLEAN, NAMES, seed=0, confusions={})
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=60))
@@ -126,6 +55,27 @@ def test_round_trip_under_exactly_that_path(tmp_path: Path, name: str) -> None:
     assert np.array_equal(back.matrix, noise.matrix)
     for fact in ("generator", "version", "seed", "nominal", "realised", "classes"):
         assert getattr(back, fact) == getattr(noise, fact)
+
+
+def test_round_trip_of_rows(tmp_path: Path) -> None:
+    noise = made("longtail:10", "symmetric:0.4")
+    noise.save(tmp_path / "noise.npz")
+    back = Noise.load(tmp_path / "noise.npz")
+    assert noise.rows is not None
+    assert back.rows is not None
+    assert back.rows.dtype == np.int64
+    assert np.array_equal(back.rows, noise.rows)
+    assert np.array_equal(back.clean, CLEAN[noise.rows])
+
+
+def test_a_file_from_before_rows_has_none(tmp_path: Path) -> None:
+    noise = made("symmetric:0.4")
+    about = {name: getattr(noise, name) for name in ("generator", "version", "seed", "nominal", "classes", "realised")}
+    with (tmp_path / "old.npz").open("wb") as file:
+        np.savez_compressed(
+            file, labels=noise.labels, clean=noise.clean, matrix=noise.matrix, about=np.array(json.dumps(about))
+        )
+    assert Noise.load(tmp_path / "old.npz").rows is None
 
 
 def test_file_is_readable_without_thresher(tmp_path: Path) -> None:
@@ -158,6 +108,11 @@ def test_load_refuses_pickled_objects(tmp_path: Path) -> None:
         {"clean": CLEAN + 1},
         {"clean": CLEAN - 1},
         {"labels": CLEAN[:, None], "clean": CLEAN[:, None]},
+        {"rows": np.arange(len(CLEAN) - 1)},
+        {"rows": np.arange(len(CLEAN))[::-1]},
+        {"rows": np.arange(len(CLEAN)) - 1},
+        {"rows": np.zeros(len(CLEAN), dtype=np.int64)},
+        {"rows": np.arange(len(CLEAN)).astype(np.float64)},
         {"about": np.array("{}")},
         {"about": np.array("[]")},
         {"about": np.array("no json")},
@@ -192,6 +147,20 @@ def test_load_refuses_a_single_array(tmp_path: Path) -> None:
 def test_save_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         made("symmetric:0.4").save(tmp_path / "absent" / "noise.npz")
+
+
+def test_save_over_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "noise.npz").mkdir()
+    with pytest.raises(ThresherError, match="cannot be written"):
+        made("symmetric:0.4").save(tmp_path / "noise.npz")
+
+
+def test_save_replaces_the_old_file_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "noise.npz"
+    made("symmetric:0.4").save(path)
+    made("symmetric:0.2").save(path)
+    assert Noise.load(path).nominal == 0.2
+    assert [one.name for one in tmp_path.iterdir()] == ["noise.npz"]
 
 
 @pytest.mark.parametrize(

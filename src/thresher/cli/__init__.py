@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from thresher.cli import demo, doctor, methods, train
+from thresher.cli import demo, doctor, methods, noise, train
 from thresher.errors import ThresherError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train.train)
+app.command("noise")(noise.noise)
 app.command("methods")(methods.methods)
 app.command("doctor")(doctor.doctor)
 

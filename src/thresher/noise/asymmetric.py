@@ -1,4 +1,4 @@
-"""Asymmetric noise: labels replaced by the one class they are easily taken for, with exact counts."""
+"""Asymmetric noise: labels replaced by the one class they are easily taken for; done right, and as it was published."""
 
 from collections.abc import Mapping
 
@@ -38,15 +38,73 @@ def asymmetric(
         [[6, 4, 0], [4, 6, 0], [0, 0, 10]]
     """
     check_rate(rate)
+    clean = _checked(labels, mapping, classes)
+    return move(clean, rate, mapping, generator(seed))
+
+
+def move(clean: np.ndarray, rate: float, mapping: Mapping[int, int], draws: np.random.Generator) -> np.ndarray:
+    """What `asymmetric` does, without its checks and from any source of random numbers.
+
+    Args:
+        clean: int64 ``[N]``, left as they are.
+        rate: share of each class in the map.
+        mapping: from class to class.
+        draws: where the choice of rows comes from.
+
+    Example:
+        >>> move(np.array([0, 0, 1, 1]), 0.5, {0: 1, 1: 0}, generator(0)).tolist()
+        [1, 0, 0, 1]
+    """
+    noisy = clean.copy()
+    for label in sorted(mapping):  # the order of the dict must not change the labels
+        noisy[share(clean, label, rate, draws)] = mapping[label]
+    return noisy
+
+
+def asymmetric_inplace(
+    labels: np.ndarray, rate: float, seed: int, mapping: Mapping[int, int], classes: int | None = None
+) -> np.ndarray:
+    """Asymmetric noise with the well-known bug: each step of the map also chooses among the labels just made wrong.
+
+    In the order of the map, of the rows that *now* carry a class's label, exactly ``round(rate * n)`` get the label it
+    maps to. In a map of both ways some rows so return: at 40 %, with cat > dog before dog > cat, about 24 % of the cats
+    end up wrong, not 40 %, and on CIFAR-10 18.4 % of all labels, not 20 %. Here for the tables of those who did it: the
+    published code of ELR, APL and CDR changes the labels in place.
+
+    Args:
+        labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
+        rate: share of each class in the map as it is found, in [0, 1).
+        seed: of the draw; the same arguments always give the same labels.
+        mapping: from each affected class to the class it is taken for; its order matters.
+        classes: K; None takes the largest label plus one, also of the map.
+
+    Returns:
+        The new labels, int64 ``[N]``.
+
+    Raises:
+        UsageError: as for `asymmetric`.
+
+    Example:
+        >>> clean = np.repeat([0, 1], 1000)
+        >>> noisy = asymmetric_inplace(clean, 0.4, seed=0, mapping={0: 1, 1: 0})
+        >>> int((noisy != clean)[:1000].sum()), int((noisy == 0).sum())
+        (243, 1160)
+    """
+    check_rate(rate)
+    noisy = _checked(labels, mapping, classes)
+    draws = generator(seed)
+    for label, other in mapping.items():
+        noisy[share(noisy, label, rate, draws)] = other
+    return noisy
+
+
+def _checked(labels: np.ndarray, mapping: Mapping[int, int], classes: int | None) -> np.ndarray:
+    """A copy of the labels as int64, if they and the map fit each other."""
     clean, count = check_labels(labels, classes)
     if classes is None:
         count = max(count, 1 + max((*mapping.keys(), *mapping.values()), default=0))
     _check_map(mapping, count)
-    noisy = clean.copy()
-    draws = generator(seed)
-    for label in sorted(mapping):  # the order of the dict must not change the labels
-        noisy[share(clean, label, rate, draws)] = mapping[label]
-    return noisy
+    return clean
 
 
 def _check_map(mapping: Mapping[int, int], classes: int) -> None:

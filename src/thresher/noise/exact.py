@@ -49,6 +49,23 @@ def check_labels(labels: np.ndarray, classes: int | None) -> tuple[np.ndarray, i
     return array.astype(np.int64), count
 
 
+def check_two(classes: int, name: str) -> None:
+    """Refuse noise that goes to other classes where there is only one.
+
+    Raises:
+        UsageError: so it is.
+
+    Example:
+        >>> check_two(1, "symmetric")
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: symmetric noise needs a class to go to, and there is only one: give two classes or \
+more
+    """
+    if classes == 1:
+        raise UsageError(f"{name} noise needs a class to go to, and there is only one: give two classes or more")
+
+
 def generator(seed: int) -> np.random.Generator:
     """The random numbers of one draw, independent of NumPy's global state.
 

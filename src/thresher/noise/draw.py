@@ -1,0 +1,156 @@
+"""From what a user asks for to labels: the kinds of noise by name, one after the other."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from thresher.errors import UsageError
+from thresher.noise.asymmetric import asymmetric, asymmetric_inplace
+from thresher.noise.confusions import class_map
+from thresher.noise.exact import check_labels
+from thresher.noise.imbalance import imbalance, longtail
+from thresher.noise.manifest import VERSION, Noise
+from thresher.noise.neighbours import pairflip, tridiagonal
+from thresher.noise.spec import IMBALANCES, NoiseSpec, parse
+from thresher.noise.superclasses import asymmetric_blocks, next_inside, swap
+from thresher.noise.symmetric import symmetric, symmetric_bernoulli, symmetric_inclusive
+from thresher.noise.transition import read_matrix, transition
+
+_MAPPED = ("asymmetric", "asymmetric_inplace")
+_BY_CLASSES: Mapping[str, Callable[[np.ndarray, float, int, int], np.ndarray]] = {
+    "asymmetric_blocks": asymmetric_blocks,
+    "imbalance": imbalance,
+    "longtail": longtail,
+    "pairflip": pairflip,
+    "symmetric": symmetric,
+    "symmetric_bernoulli": symmetric_bernoulli,
+    "symmetric_inclusive": symmetric_inclusive,
+    "tridiagonal": tridiagonal,
+}
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What is known about the classes: how many, which are confused, and the superclass of each."""
+
+    classes: int
+    confusions: Mapping[int, int]
+    superclasses: np.ndarray | None
+
+
+def apply(
+    specs: Sequence[str],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    *,
+    seed: int,
+    confusions: Mapping[int, int],
+    superclasses: np.ndarray | None = None,
+    map_text: str | None = None,
+) -> Noise:
+    """Make labels wrong as asked: several kinds of noise one after the other, each on the labels the last one left.
+
+    Class imbalance comes first: it chooses rows by their correct labels, and the noise then is that of the rows kept.
+
+    Args:
+        specs: texts ``NAME:RATE[:SEED]``, one or more.
+        labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
+        classes: the K class names.
+        seed: of every kind of noise that names none.
+        confusions: the map of asymmetric noise, from class to class; may be empty if there is no asymmetric noise.
+        superclasses: the superclass of each class, whole numbers ``[K]``, or None; with them, asymmetric noise leads
+            each class to the next one of its superclass, and `swap` needs them.
+        map_text: a map of the user's own by class names, ``cat>dog,dog>cat`` or ``cat<>dog``, in place of both.
+
+    Returns:
+        The noise; its `clean` are `labels` (of the rows kept), however many kinds there are.
+
+    Raises:
+        UsageError: no noise at all, imbalance after a noise, a map that nothing asks for, or whatever `parse`,
+            `class_map` and the generators refuse.
+
+    Example:
+        >>> noise = apply(["symmetric:0.4"], np.repeat([0, 1], 10), ["cat", "dog"], seed=3, confusions={})
+        >>> noise.generator, noise.realised
+        ('symmetric:0.4:3', 0.4)
+        >>> noise = apply(["imbalance:5", "symmetric:0.5"], np.repeat([0, 1], 10), "ab", seed=0, confusions={})
+        >>> noise.rows.tolist(), noise.realised
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 19], 0.5)
+    """
+    asked = [replace(one, seed=seed if one.seed is None else one.seed) for one in map(parse, specs)]
+    _check_order(asked, map_text)
+    clean, count = check_labels(labels, len(classes))
+    known = _known(count, classes, confusions, superclasses, map_text)
+    rows, rates = np.arange(len(clean)), []
+    for one in (one for one in asked if one.name in IMBALANCES):
+        rows = rows[_generate(one, clean[rows], known)]
+    noisy = clean[rows]
+    for one in (one for one in asked if one.name not in IMBALANCES):
+        rates.append(_nominal(one, noisy, known))
+        noisy = _generate(one, noisy, known)
+    return Noise(
+        labels=noisy,
+        clean=clean[rows],
+        generator=" + ".join(map(str, asked)),
+        version=VERSION,
+        seed=asked[0].seed or 0,
+        # Rounded, because 1 - (1 - 0.3) is not 0.3.
+        nominal=round(1 - math.prod((1 - rate for rate in rates), start=1.0), 12),
+        classes=tuple(classes),
+        rows=rows if len(rows) < len(clean) else None,
+    )
+
+
+def _check_order(asked: Sequence[NoiseSpec], map_text: str | None) -> None:
+    if not asked:
+        raise UsageError("no noise is named: give at least one NAME:RATE, for example symmetric:0.4")
+    for before, after in itertools.pairwise(asked):
+        if after.name in IMBALANCES and before.name not in IMBALANCES:
+            raise UsageError(
+                f"{after.name} comes after {before.name}, and would go by wrong labels: list it before the noise"
+            )
+    if map_text is not None and not any(one.name in _MAPPED for one in asked):
+        raise UsageError(f"the map {map_text!r} is for {' and '.join(_MAPPED)} noise: ask for one of them, or drop it")
+
+
+def _known(
+    count: int,
+    classes: Sequence[str],
+    confusions: Mapping[int, int],
+    superclasses: np.ndarray | None,
+    map_text: str | None,
+) -> _Field:
+    """The user's own map wins over superclasses, and these over the map that comes with the data."""
+    if superclasses is not None and len(superclasses) != count:
+        raise UsageError(f"there are {len(superclasses)} superclasses for {count} classes: give one for each class")
+    if map_text is not None:
+        confusions = class_map(map_text, classes)
+    elif superclasses is not None:
+        confusions = next_inside(superclasses)
+    return _Field(count, confusions, superclasses)
+
+
+def _generate(spec: NoiseSpec, labels: np.ndarray, known: _Field) -> np.ndarray:
+    """The new labels; of class imbalance, the rows to keep."""
+    seed = spec.seed or 0
+    if spec.path is not None:
+        return transition(labels, read_matrix(spec.path, known.classes), seed)
+    if spec.name == "swap":
+        if known.superclasses is None:
+            raise UsageError("swap noise needs superclasses, and this data has none: use asymmetric noise with a map")
+        return swap(labels, spec.rate, seed, known.superclasses)
+    if spec.name in _MAPPED:
+        make = asymmetric if spec.name == "asymmetric" else asymmetric_inplace
+        return make(labels, spec.rate, seed, known.confusions, known.classes)
+    return _BY_CLASSES[spec.name](labels, spec.rate, seed, known.classes)
+
+
+def _nominal(spec: NoiseSpec, labels: np.ndarray, known: _Field) -> float:
+    """The rate asked for; of a matrix, the share of these labels that it makes wrong."""
+    if spec.path is None:
+        return spec.rate
+    kept = np.diag(read_matrix(spec.path, known.classes))[labels]
+    return float(1 - kept.mean()) if len(kept) else 0.0
