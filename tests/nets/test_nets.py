@@ -1,5 +1,8 @@
 """Every network: shapes, the head, gradients, and the sentences for wrong names and shapes."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +12,7 @@ from thresher.errors import UsageError
 from thresher.nets.blocks import Net
 
 SHAPES = [
+    ("linear", (7,)),
     ("mlp", (7,)),
     ("mlp", (1, 8, 8)),
     ("small_cnn", (1, 8, 8)),
@@ -22,6 +26,13 @@ SHAPES = [
     ("cnn8", (1, 19, 32)),
     ("preact_resnet18", (3, 32, 32)),
     ("preact_resnet18", (1, 9, 12)),
+    ("preact_resnet34", (3, 8, 8)),
+    ("resnet18", (3, 8, 8)),
+    ("resnet18", (1, 64, 65)),
+    ("resnet34", (2, 12, 9)),
+    ("resnet50", (3, 8, 8)),
+    ("torchvision:resnet18", (1, 40, 40)),
+    ("torchvision:mobilenet_v3_small", (3, 33, 32)),
 ]
 CASES = pytest.mark.parametrize(("name", "shape"), SHAPES)
 
@@ -83,6 +94,7 @@ def test_forward_mode_agrees_with_reverse_mode(name: str, shape: tuple[int, ...]
     direction = {key: torch.randn_like(value) for key, value in params.items()}
 
     def loss(at: dict[str, Tensor]) -> Tensor:
+        torch.manual_seed(2)  # of dropout
         buffers = {key: buffer.clone() for key, buffer in net.named_buffers()}
         _, logits = torch.func.functional_call(net, {**at, **buffers}, (x,))
         result: Tensor = logits.square().sum()
@@ -111,7 +123,7 @@ def test_small_cnn_learns_in_a_few_steps() -> None:
     assert (net(x)[1].argmax(1) == labels).double().mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "lenet", "cnn8", "preact_resnet18"])
+@pytest.mark.parametrize("name", [*nets.names()[2:], "torchvision:resnet18"])
 def test_convolutions_refuse_features(name: str) -> None:
     with pytest.raises(UsageError, match=f"net {name} takes images, and these inputs are 64 features: choose net mlp"):
         nets.build(name, (64,), 10)
@@ -124,9 +136,9 @@ def test_images_too_small_are_refused(name: str, shape: tuple[int, ...]) -> None
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"there is no net 'lenett': did you mean lenet\?"):
+    with pytest.raises(UsageError, match=r"there is no net 'lenett': did you mean lenet or"):
         nets.build("lenett", (1, 28, 28), 10)
-    with pytest.raises(UsageError, match="known are cnn8, lenet, mlp, preact_resnet18, small_cnn"):
+    with pytest.raises(UsageError, match=r"known are cnn8, lenet, linear, mlp, .*, torchvision:NAME$"):
         nets.build("?", (1, 28, 28), 10)
 
 
@@ -157,6 +169,9 @@ def test_no_outputs_are_refused() -> None:
         ((3, 64, 64), "cpu", "cnn8"),
         ((3, 32, 32), "cuda", "preact_resnet18"),
         ((4, 32, 32), "mps", "preact_resnet18"),
+        ((3, 65, 65), "cpu", "torchvision:resnet18"),
+        ((1, 40, 20), "cuda", "torchvision:resnet18"),
+        ((4, 65, 65), "cpu", "resnet18"),
     ],
 )
 def test_auto(shape: tuple[int, ...], device: str, expected: str) -> None:
@@ -164,8 +179,52 @@ def test_auto(shape: tuple[int, ...], device: str, expected: str) -> None:
     assert nets.build(expected, shape, 2)
 
 
-@pytest.mark.parametrize(("shape", "kind"), [((3, 65, 65), "colour"), ((1, 40, 20), "grey")])
-def test_auto_says_what_to_pass_for_larger_images(shape: tuple[int, ...], kind: str) -> None:
-    with pytest.raises(UsageError, match=f"{kind} images of {shape[1]} x {shape[2]} pixels.*--net preact_resnet18"):
-        nets.auto(shape, "cpu")
-    assert nets.build("preact_resnet18", shape, 2)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("preact_resnet18", 11_171_274),  # DivideMix's, with batch normalisation in the stem
+        ("resnet18", 11_173_962),  # the usual counts with a stem for CIFAR-10
+        ("preact_resnet34", 21_279_434),
+        ("resnet34", 21_282_122),
+        ("resnet50", 23_520_842),
+    ],
+)
+def test_parameters_as_in_the_literature(name: str, expected: int) -> None:
+    net = nets.build(name, (3, 32, 32), 10)
+    assert sum(parameter.numel() for parameter in net.parameters()) == expected
+
+
+def test_the_stem_depends_on_the_shorter_side() -> None:
+    small, large = (nets.build("resnet18", shape, 10) for shape in ((3, 63, 64), (3, 64, 64)))
+    sizes = [net.body.get_parameter("model.conv1.weight").shape[2:] for net in (small, large)]
+    assert sizes == [(3, 3), (7, 7)]
+    assert isinstance(small.body.get_submodule("model.maxpool"), nn.Identity)
+    assert (
+        sum(parameter.numel() for parameter in nets.build("resnet18", (3, 224, 224), 1000).parameters()) == 11_689_512
+    )
+
+
+@pytest.mark.parametrize("name", nets.names()[5:])
+@pytest.mark.parametrize("side", [32, 224])
+def test_large_networks_take_small_and_large_images(name: str, side: int) -> None:
+    net, _ = made(name, (3, side, side))
+    state = {key: value.to("meta") for key, value in net.state_dict().items()}
+    features, logits = torch.func.functional_call(net, state, torch.zeros(2, 3, side, side, device="meta"))
+    assert (features.shape, logits.shape) == ((2, net.head.in_features), (2, 5))
+
+
+def test_channels_last_gives_the_same() -> None:
+    for name in ("resnet18", "torchvision:resnet18"):
+        net, x = made(name, (1, 24, 24))
+        net.eval()
+        expected = net(x)[1]
+        net = net.to(memory_format=torch.channels_last)
+        torch.testing.assert_close(net(x.to(memory_format=torch.channels_last))[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_torchvision_is_imported_only_when_asked_for() -> None:
+    code = (
+        "import sys; from thresher import nets; nets.build('mlp', (4,), 2); nets.auto((3, 99, 99), 'cpu'); "
+        "sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

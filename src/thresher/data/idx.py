@@ -75,7 +75,7 @@ def load_idx(source: str, root: str | Path | None = None, name: str | None = Non
         thresher.errors.UsageError: mnist: there is no folder nowhere: check --data-root or THRESHER_DATA
     """
     official = SETS[source]
-    folder = _folder(source, root)
+    folder = official_folder(source, root, official.folder)
     parts = {part: _samples(source, official, folder, part) for part in ("train", "t10k")}
     return Data(
         name or source,
@@ -124,6 +124,91 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
+def official_root(source: str, root: str | Path | None, below: str) -> Path:
+    """The folder that a user names for official files.
+
+    Args:
+        source: the set, for messages.
+        root: of the files; default the environment variable THRESHER_DATA.
+        below: the folder that is expected in it, for messages.
+
+    Raises:
+        UsageError: none is named, or there is no such folder.
+
+    Example:
+        >>> official_root("mnist", "nowhere", "MNIST/raw")
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: mnist: there is no folder nowhere: check --data-root or THRESHER_DATA
+    """
+    root = root or os.environ.get(ROOT)
+    if not root:
+        raise UsageError(
+            f"{source} needs its official files: name the folder that holds {below}/ with --data-root or {ROOT}"
+        )
+    if not Path(root).is_dir():
+        raise UsageError(f"{source}: there is no folder {root}: check --data-root or {ROOT}")
+    return Path(root)
+
+
+def official_folder(source: str, root: str | Path | None, below: str) -> Path:
+    """The folder that holds a set's files: the official place below the root, or the root itself.
+
+    Args:
+        source: the set, for messages.
+        root: as for `official_root`.
+        below: the official place.
+
+    Raises:
+        UsageError: as for `official_root`.
+
+    Example:
+        >>> official_folder("mnist", ".", "MNIST/raw").name
+        ''
+    """
+    found = official_root(source, root, below)
+    return found / below if (found / below).is_dir() else found
+
+
+def official_file(source: str, folder: Path, below: str, *names: str) -> Path:
+    """The first of the given files that is there.
+
+    Args:
+        source: the set, for the message.
+        folder: where to look.
+        below: the official place below the root, for the message.
+        names: of the file, the first one the official.
+
+    Raises:
+        UsageError: none of them is there.
+
+    Example:
+        >>> official_file("cifar10", Path("nowhere"), "cifar-10-batches-py", "test_batch")
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: cifar10: there is no file test_batch in nowhere: put the official files into \
+cifar-10-batches-py/ below the folder that --data-root or THRESHER_DATA names
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    others = f" (or {' or '.join(names[1:])})" if names[1:] else ""
+    raise UsageError(
+        f"{source}: there is no file {names[0]}{others} in {folder}: put the official files into {below}/ below the "
+        f"folder that --data-root or {ROOT} names"
+    )
+
+
+def row_keys(rows: int) -> np.ndarray:
+    """The keys of rows that have no names of their own: their numbers as text.
+
+    Example:
+        >>> row_keys(2)
+        array(['0', '1'], dtype=object)
+    """
+    return np.array([str(row) for row in range(rows)], dtype=object)
+
+
 def _content(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -131,33 +216,9 @@ def _content(path: Path) -> bytes:
         raise ThresherError(f"{path} cannot be read ({error}): fetch the official file again") from error
 
 
-def _folder(source: str, root: str | Path | None) -> Path:
-    """The folder that holds the set's files: the official place below the root, or the root itself."""
-    root = root or os.environ.get(ROOT)
-    official = SETS[source].folder
-    if not root:
-        raise UsageError(
-            f"{source} needs its official files: name the folder that holds {official}/ with --data-root or {ROOT}"
-        )
-    if not Path(root).is_dir():
-        raise UsageError(f"{source}: there is no folder {root}: check --data-root or {ROOT}")
-    below = Path(root) / official
-    return below if below.is_dir() else Path(root)
-
-
-def _file(source: str, folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise UsageError(
-        f"{source}: there is no file {name} (or {name}.gz) in {folder}: put the official files into "
-        f"{SETS[source].folder}/ below the folder that --data-root or {ROOT} names"
-    )
-
-
 def _samples(source: str, official: Official, folder: Path, part: str) -> Samples:
-    images = read_idx(_file(source, folder, f"{part}-images-idx3-ubyte"), 3)
-    path = _file(source, folder, f"{part}-labels-idx1-ubyte")
+    images = read_idx(_packed_or_not(source, official, folder, f"{part}-images-idx3-ubyte"), 3)
+    path = _packed_or_not(source, official, folder, f"{part}-labels-idx1-ubyte")
     labels = read_idx(path, 1)
     if len(labels) != len(images) or not len(labels):
         raise ThresherError(f"{path} has {len(labels)} labels for {len(images)} images: fetch the official files again")
@@ -165,5 +226,8 @@ def _samples(source: str, official: Official, folder: Path, part: str) -> Sample
         raise ThresherError(
             f"{path} holds label {labels.max()}, and the classes are 0 to 9: fetch the official file again"
         )
-    keys = np.array([str(row) for row in range(len(labels))], dtype=object)
-    return Samples(torch.tensor(images[:, None]), torch.tensor(labels, dtype=torch.int64), keys)
+    return Samples(torch.tensor(images[:, None]), torch.tensor(labels, dtype=torch.int64), row_keys(len(labels)))
+
+
+def _packed_or_not(source: str, official: Official, folder: Path, name: str) -> Path:
+    return official_file(source, folder, official.folder, name, f"{name}.gz")

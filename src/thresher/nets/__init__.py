@@ -1,25 +1,34 @@
 """Networks by name: each gives ``(features, logits)`` and has a `head`, the linear layer between the two."""
 
 from collections.abc import Callable
-
-from torch import nn
+from functools import partial
 
 from thresher.engine.options import nearest
 from thresher.errors import UsageError
+from thresher.nets.backbone import PREFIX, torchvision_net
+from thresher.nets.blocks import Net
 from thresher.nets.cnn8 import cnn8
 from thresher.nets.lenet import SMALLEST, lenet
+from thresher.nets.linear import linear
 from thresher.nets.mlp import mlp
-from thresher.nets.preact_resnet import preact_resnet18
+from thresher.nets.preact_resnet import preact_resnet18, preact_resnet34
+from thresher.nets.resnet import resnet18, resnet34, resnet50
 from thresher.nets.small_cnn import small_cnn
+from thresher.nets.weights import load_weights
 
-__all__ = ["auto", "build", "names"]
+__all__ = ["auto", "build", "load_weights", "names"]
 
-_NETS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
+_NETS: dict[str, Callable[[tuple[int, ...], int], Net]] = {
+    "linear": linear,
     "mlp": mlp,
     "small_cnn": small_cnn,
     "lenet": lenet,
     "cnn8": cnn8,
     "preact_resnet18": preact_resnet18,
+    "resnet18": resnet18,
+    "preact_resnet34": preact_resnet34,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
 }
 
 # The longer side, in pixels, up to which `auto` takes each kind of network.
@@ -29,23 +38,23 @@ _COLOUR = 64
 
 
 def names() -> list[str]:
-    """The names that `build` takes, from the smallest network to the largest.
+    """The names of our own networks, from the smallest to the largest; `build` takes those of torchvision beside them.
 
     Example:
-        >>> names()
-        ['mlp', 'small_cnn', 'lenet', 'cnn8', 'preact_resnet18']
+        >>> names()[:6]
+        ['linear', 'mlp', 'small_cnn', 'lenet', 'cnn8', 'preact_resnet18']
     """
     return list(_NETS)
 
 
-def build(name: str, shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build(name: str, shape: tuple[int, ...], outputs: int) -> Net:
     """A new network with random weights, from torch's default generator.
 
     Its `forward` maps float inputs ``[B, *shape]`` to features ``[B, F]`` and logits ``[B, outputs]``; its attribute
     `head` is the linear layer from the one to the other.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or ``torchvision:NAME`` for a classification network of torchvision.
         shape: of one input, ``(C, H, W)`` for images or ``(D,)`` for features.
         outputs: the number of logits.
 
@@ -62,31 +71,35 @@ def build(name: str, shape: tuple[int, ...], outputs: int) -> nn.Module:
         ...
         thresher.errors.UsageError: there is no net 'small_cn': did you mean small_cnn?
     """
-    if name not in _NETS:
-        raise UsageError(f"there is no net {name!r}: {nearest(name, _NETS)}")
+    if name not in _NETS and not name.startswith(PREFIX):
+        raise UsageError(f"there is no net {name!r}: {nearest(name, [*_NETS, f'{PREFIX}NAME'])}")
     _check(shape, outputs)
-    return _NETS[name](shape, outputs)
+    make = _NETS.get(name) or partial(torchvision_net, name.removeprefix(PREFIX))
+    net = make(shape, outputs)
+    net.name = name
+    return net
 
 
 def auto(shape: tuple[int, ...], device_type: str) -> str:
     """The network for inputs that come without a wish.
 
     Features: mlp. Images up to 16 pixels, or less than 12 high or wide: small_cnn. Grey images up to 32: lenet. Colour
-    images up to 64: preact_resnet18 on a GPU, cnn8 on a CPU.
+    images up to 64: preact_resnet18 on a GPU, cnn8 on a CPU. All others: torchvision:resnet18, or resnet18 where they
+    have neither one channel nor three.
 
     Args:
         shape: of one input, ``(C, H, W)`` or ``(D,)``.
         device_type: of the torch device that trains, such as ``"cpu"`` or ``"cuda"``.
 
     Returns:
-        One of `names()`.
+        A name for `build`.
 
     Raises:
-        UsageError: larger images; the message names a network to pass.
+        UsageError: inputs of another shape.
 
     Example:
-        >>> auto((64,), "cpu"), auto((1, 28, 28), "cpu"), auto((3, 32, 32), "cuda")
-        ('mlp', 'lenet', 'preact_resnet18')
+        >>> auto((64,), "cpu"), auto((1, 28, 28), "cpu"), auto((3, 32, 32), "cuda"), auto((3, 128, 96), "cpu")
+        ('mlp', 'lenet', 'preact_resnet18', 'torchvision:resnet18')
     """
     _check(shape)
     if len(shape) == 1:
@@ -98,11 +111,7 @@ def auto(shape: tuple[int, ...], device_type: str) -> str:
         return "lenet"
     if channels > 1 and max(sides) <= _COLOUR:
         return "cnn8" if device_type == "cpu" else "preact_resnet18"
-    kind, limit = ("grey", _GREY) if channels == 1 else ("colour", _COLOUR)
-    raise UsageError(
-        f"there is no automatic net for {kind} images of {sides[0]} x {sides[1]} pixels, only up to {limit}: "
-        f"pass --net preact_resnet18, which takes any size, or shrink the images to {limit} px"
-    )
+    return f"{PREFIX}resnet18" if channels in (1, 3) else "resnet18"
 
 
 def _check(shape: tuple[int, ...], outputs: int = 1) -> None:

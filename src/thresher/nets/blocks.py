@@ -16,6 +16,7 @@ class Net(nn.Module):
     Attributes:
         body: the module given.
         head: the linear layer from features to logits.
+        name: as `thresher.nets.build` has it, for messages.
 
     Example:
         >>> import torch
@@ -23,6 +24,8 @@ class Net(nn.Module):
         >>> features.shape, logits.shape
         (torch.Size([2, 4]), torch.Size([2, 3]))
     """
+
+    name = "without a name"
 
     def __init__(self, body: nn.Module, width: int, outputs: int) -> None:
         super().__init__()

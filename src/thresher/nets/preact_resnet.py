@@ -1,10 +1,11 @@
-"""ResNet-18 with pre-activation blocks, for images of about 32 pixels."""
+"""ResNets with pre-activation blocks, for images of about 32 pixels."""
 
 from torch import Tensor, nn
 
 from thresher.nets.blocks import Net, conv_bn_relu, image
 
 _STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+_DEPTHS = {"preact_resnet18": (2, 2, 2, 2), "preact_resnet34": (3, 4, 6, 3)}
 _FEATURES = 512
 
 
@@ -57,10 +58,25 @@ def preact_resnet18(shape: tuple[int, ...], outputs: int) -> Net:
         >>> sum(p.numel() for p in net.parameters())
         11171274
     """
-    channels, _, _ = image("preact_resnet18", shape)
+    return _preact_resnet("preact_resnet18", shape, outputs)
+
+
+def preact_resnet34(shape: tuple[int, ...], outputs: int) -> Net:
+    """As `preact_resnet18`, with 3, 4, 6 and 3 blocks.
+
+    Example:
+        >>> net = preact_resnet34((3, 32, 32), 10)
+        >>> sum(p.numel() for p in net.parameters())
+        21279434
+    """
+    return _preact_resnet("preact_resnet34", shape, outputs)
+
+
+def _preact_resnet(name: str, shape: tuple[int, ...], outputs: int) -> Net:
+    channels, _, _ = image(name, shape)
     layers = [*conv_bn_relu(channels, 64)]
     inputs = 64
-    for wide, stride in _STAGES:
-        layers += [PreActBlock(inputs, wide, stride), PreActBlock(wide, wide, 1)]
+    for (wide, stride), depth in zip(_STAGES, _DEPTHS[name], strict=True):
+        layers += [PreActBlock(inputs, wide, stride), *(PreActBlock(wide, wide, 1) for _ in range(depth - 1))]
         inputs = wide
     return Net(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), _FEATURES, outputs)
