@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thresher.audit import confident
+from thresher.audit import confident, prune
 from thresher.errors import UsageError
 
 
@@ -110,12 +110,12 @@ def test_a_class_of_one_is_kept() -> None:
     assert not confident.find_issues(labels, probabilities).any()
 
 
-def test_ties_at_the_cut_go_to_the_earlier_row() -> None:
-    labels = np.array([0, 0, 0, 0, 1, 1])
-    probabilities = np.array([[0.1, 0.9]] * 3 + [[0.9, 0.1]] + [[0.1, 0.9]] * 2)
-    counts = np.array([[0, 2], [0, 0]])
-    mask = confident._prune_by_noise_rate(labels, probabilities, counts, keep=1)
-    np.testing.assert_array_equal(np.flatnonzero(mask), [0, 1])
+def test_ties_at_the_cut_keep_the_count() -> None:
+    p = np.array([[0.1, 0.9]] * 40 + [[0.9, 0.1]] * 2 + [[0.1, 0.9]] * 2)
+    groups = prune.rows_by_class(np.array([0] * 42 + [1, 1]), 2)
+    mask = prune.by_noise_rate(groups, p, np.array([[0, 7], [0, 0]]))
+    assert mask.sum() == 7
+    assert not mask[40:].any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,7 +136,7 @@ def test_laws(seed: int, classes: int, n: int) -> None:
 @given(st.lists(st.lists(st.floats(0, 50), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_rounding_keeps_row_sums(rows: list[list[float]]) -> None:
     matrix = np.array(rows)
-    whole = confident.round_rows(matrix)
+    whole = prune.round_rows(matrix)
     np.testing.assert_array_equal(whole.sum(axis=1), np.rint(matrix.sum(axis=1)))
     assert np.abs(whole - matrix).max() <= 1.0
 
@@ -150,6 +150,8 @@ def test_rounding_keeps_row_sums(rows: list[list[float]]) -> None:
         (np.array([0, -1]), np.full((2, 2), 0.5), "from -1 to 0"),
         (np.array([0, 2]), np.full((2, 2), 0.5), "classes 0 to 1"),
         (np.array([0, 1]), np.array([[0.5, np.nan], [0.5, 0.5]]), "NaN or infinite"),
+        (np.array([0, 1]), np.array([[2.5, -1.0], [0.5, 0.5]]), "from -1 to 2.5.*softmax"),
+        (np.array([0, 1]), np.full((2, 2), "a"), "must be numbers"),
     ],
 )
 def test_refusals(labels: np.ndarray, probabilities: np.ndarray, words: str) -> None:

@@ -9,19 +9,20 @@ taken (section 3.2, "prune by noise rate").
 
 Where the paper is silent the choices are those of cleanlab 2.9, so that the same labels are flagged: a probability
 within 1e-6 of a threshold reaches it; a sample that reaches several counts for its most probable class; every class
-keeps at least one sample; a label that the model itself would give is never flagged. Ties at the cut, which cleanlab
-leaves to an unstable sort, go to the earlier row.
+keeps at least one sample; a label that the model itself would give is never flagged.
 
 The probabilities must come from models that were not trained on the rows they score: use cross-fitting.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from thresher.audit.prune import by_noise_rate, prune_counts, round_rows, rows_by_class
 from thresher.errors import UsageError
 
 _CLOSE = 1e-6
+_TINY = 1e-100
 _BLOCK = 1 << 20
 
 
@@ -33,7 +34,8 @@ def class_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
         probabilities: out-of-sample class probabilities, float ``[N, K]``.
 
     Returns:
-        float64 ``[K]``; infinite for a class that no sample is labelled with, so that nothing reaches it.
+        float ``[K]``, of the dtype of `probabilities`; infinite (and float64) for a class that no sample is labelled
+        with, so that nothing reaches it.
 
     Raises:
         UsageError: the arrays do not fit together, or hold values that have no meaning.
@@ -42,11 +44,25 @@ def class_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
         >>> class_thresholds(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]))
         array([0.7, 0.8])
     """
-    labels, probabilities = _checked(labels, probabilities)
-    classes = probabilities.shape[1]
-    counts = np.bincount(labels, minlength=classes)
-    sums = np.bincount(labels, weights=self_confidence(labels, probabilities), minlength=classes)
-    means = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
+    labels, probabilities = checked(labels, probabilities)
+    return thresholds_of(rows_by_class(labels, probabilities.shape[1]), probabilities)
+
+
+def thresholds_of(groups: Sequence[np.ndarray], probabilities: np.ndarray) -> np.ndarray:
+    """`class_thresholds` for arrays that are checked and grouped already.
+
+    Args:
+        groups: row numbers of each given class, K arrays from `rows_by_class`.
+        probabilities: class probabilities, float ``[N, K]``.
+
+    Returns:
+        float ``[K]``.
+
+    Example:
+        >>> thresholds_of([np.array([0, 1])], np.array([[0.9], [0.5]]))
+        array([0.7])
+    """
+    means = [probabilities[rows, k].mean() if len(rows) else np.inf for k, rows in enumerate(groups)]
     return np.asarray(np.maximum(means, 2 * _CLOSE))
 
 
@@ -72,9 +88,29 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray, *, calibrated
         array([[2, 1],
                [0, 2]])
     """
-    labels, probabilities = _checked(labels, probabilities)
+    labels, probabilities = checked(labels, probabilities)
     classes = probabilities.shape[1]
-    true = likely_class(probabilities, class_thresholds(labels, probabilities))
+    true = likely_class(probabilities, thresholds_of(rows_by_class(labels, classes), probabilities))
+    return count_joint(labels, true, classes, calibrated=calibrated)
+
+
+def count_joint(labels: np.ndarray, true: np.ndarray, classes: int, *, calibrated: bool = True) -> np.ndarray:
+    """`confident_joint` from the likely classes.
+
+    Args:
+        labels: given labels, integer ``[N]``, values 0..K-1.
+        true: from `likely_class`, int64 ``[N]``; -1 is not counted.
+        classes: K.
+        calibrated: as for `confident_joint`.
+
+    Returns:
+        int64 ``[K, K]``: row = given class, column = likely true class.
+
+    Example:
+        >>> count_joint(np.array([0, 0, 1, 1]), np.array([0, 1, 1, -1]), 2)
+        array([[1, 1],
+               [0, 2]])
+    """
     sure = true >= 0
     # True class first, then transposed: sums over the joint then run in cleanlab's order, to the last bit.
     pairs = true[sure] * classes + labels[sure]
@@ -98,12 +134,14 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
         array([ 0, -1,  1])
     """
     result = np.empty(len(probabilities), dtype=np.int64)
-    for rows in _blocks(probabilities):
+    for rows in blocks(probabilities):
         block = probabilities[rows]
         reached = block >= thresholds - _CLOSE
         count = reached.sum(axis=1)
-        best = np.where(count > 1, block.argmax(axis=1), reached.argmax(axis=1))
-        result[rows] = np.where(count > 0, best, -1)
+        best = np.where(count > 0, reached.argmax(axis=1), -1)
+        torn = np.flatnonzero(count > 1)
+        best[torn] = block[torn].argmax(axis=1)
+        result[rows] = best
     return result
 
 
@@ -111,7 +149,7 @@ def calibrate(joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Scale the rows of a joint to the label counts and round, keeping every row's sum (equation 3).
 
     Args:
-        joint: counts ``[K, K]``, row = given class, column = true class.
+        joint: counts or shares ``[K, K]``, row = given class, column = true class.
         counts: samples per given class, integer ``[K]``.
 
     Returns:
@@ -122,30 +160,10 @@ def calibrate(joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
         array([[6, 2],
                [0, 4]])
     """
-    scaled = (joint.T / np.maximum(joint.sum(axis=1), 1) * counts).T
+    scaled = (joint.T / np.maximum(joint.sum(axis=1), _TINY) * counts).T
     # The second scaling changes last bits only; with it, halves round as they do in cleanlab.
-    scaled = scaled / max(scaled.sum(), np.finfo(float).tiny) * counts.sum()
+    scaled = scaled / max(scaled.sum(), _TINY) * counts.sum()
     return round_rows(scaled)
-
-
-def round_rows(matrix: np.ndarray) -> np.ndarray:
-    """Round to integers so that every row keeps its (rounded) sum; the entries that rounding hurt most give way.
-
-    Args:
-        matrix: float ``[R, C]``.
-
-    Returns:
-        int64 ``[R, C]``.
-
-    Example:
-        >>> round_rows(np.array([[0.4, 0.4, 2.2], [1.0, 2.0, 3.0]])).sum(axis=1)
-        array([3, 6])
-    """
-    whole = np.rint(matrix)
-    short = (np.rint(matrix.sum(axis=1)) - whole.sum(axis=1))[:, None]
-    rank = np.argsort(np.argsort(matrix - whole, axis=1), axis=1)
-    up, down = rank >= matrix.shape[1] - short, rank < -short
-    return np.asarray(whole + up - down, dtype=np.int64)
 
 
 def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class: int = 1) -> np.ndarray:
@@ -168,9 +186,11 @@ def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class:
         >>> find_issues(labels, probabilities)
         array([False, False,  True, False, False])
     """
-    labels, probabilities = _checked(labels, probabilities)
-    counts = _prune_counts(confident_joint(labels, probabilities), min_per_class)
-    mask = _prune_by_noise_rate(labels, probabilities, counts, min_per_class)
+    labels, probabilities = checked(labels, probabilities)
+    groups = rows_by_class(labels, probabilities.shape[1])
+    true = likely_class(probabilities, thresholds_of(groups, probabilities))
+    counts = prune_counts(count_joint(labels, true, len(groups)), min_per_class)
+    mask = by_noise_rate(groups, probabilities, counts, min_per_class)
     return np.asarray(mask & ~agrees(labels, probabilities))
 
 
@@ -223,7 +243,7 @@ def label_margin(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
         array([ 3., -3.])
     """
     margin = self_confidence(labels, values)
-    for rows in _blocks(values):
+    for rows in blocks(values):
         others = values[rows].copy()
         others[np.arange(len(others)), labels[rows]] = -np.inf
         margin[rows] -= others.max(axis=1)
@@ -244,68 +264,79 @@ def agrees(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         >>> agrees(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
         array([ True, False])
     """
-    return np.asarray(self_confidence(labels, probabilities) + _CLOSE >= probabilities.max(axis=1))
+    lead, most = self_confidence(labels, probabilities) + _CLOSE, probabilities.max(axis=1)
+    result = np.asarray(lead >= most)
+    level = np.flatnonzero(lead == most)  # of classes that lie exactly one tolerance above, the earlier ones win
+    result[level] = probabilities[level].argmax(axis=1) >= labels[level]
+    return result
 
 
-def _prune_counts(joint: np.ndarray, keep: int) -> np.ndarray:
-    """Samples to flag per (given, true) pair ``[K, K]``: the off-diagonal, less what a class needs to keep `keep`."""
-    lift = np.maximum(keep - joint.diagonal(), 0)
-    others = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
-    counts = np.asarray(np.maximum(joint - (lift / others)[:, None], 0), dtype=np.int64)
-    np.fill_diagonal(counts, 0)
-    return counts
+def blocks(matrix: np.ndarray) -> Iterator[slice]:
+    """Slices of rows of about a million entries, so that temporary arrays stay small beside the matrix.
 
+    Args:
+        matrix: ``[N, K]``.
 
-def _prune_by_noise_rate(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray, keep: int) -> np.ndarray:
-    """Per (given, true) pair, the `counts` samples whose probability of the true class leads the given one most."""
-    mask = np.zeros(len(labels), dtype=bool)
-    for given, rows in enumerate(_rows_by_class(labels, len(counts))):
-        if len(rows) <= keep:
-            continue
-        own = probabilities[rows, given]
-        for true in np.flatnonzero(counts[given]):
-            lead = probabilities[rows, true] - own
-            mask[rows[_largest(lead, counts[given, true])]] = True
-    return mask
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Mark the `count` largest values, in linear time; of equal ones the earlier."""
-    if count >= len(values):
-        return np.ones(len(values), dtype=bool)
-    cut = np.partition(values, -count)[-count]
-    mask = np.asarray(values > cut)
-    mask[np.flatnonzero(values == cut)[: count - mask.sum()]] = True
-    return mask
-
-
-def _rows_by_class(labels: np.ndarray, classes: int) -> list[np.ndarray]:
-    """The row numbers of every class, each in ascending order."""
-    ends = np.cumsum(np.bincount(labels, minlength=classes))
-    return np.split(np.argsort(labels, kind="stable"), ends[:-1])
-
-
-def _blocks(matrix: np.ndarray) -> Iterator[slice]:
-    """Slices of rows of about a million entries, so that temporary arrays stay small beside the matrix."""
+    Example:
+        >>> list(blocks(np.zeros((3, 2))))
+        [slice(0, 524288, None)]
+    """
     step = max(1, _BLOCK // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), step):
         yield slice(start, start + step)
 
 
-def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, after making sure that they mean something together."""
+def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, after making sure that they mean something together.
+
+    Args:
+        labels: given labels, integer ``[N]``, values 0..K-1; lists and series too.
+        probabilities: class probabilities, ``[N, K]``.
+
+    Returns:
+        int64 ``[N]``, and floats ``[N, K]`` of the dtype they had; neither is copied where that can be avoided.
+
+    Raises:
+        UsageError: the arrays do not fit together, or hold values that have no meaning.
+
+    Example:
+        >>> checked(np.array([0, 1, 1]), np.full((2, 2), 0.5))
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: there are 3 labels for 2 rows of probabilities
+    """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    if probabilities.dtype.kind in "iub":
+        probabilities = probabilities.astype(np.float64)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise UsageError(f"probabilities have shape {probabilities.shape}: they must be [samples, classes >= 2]")
+    if probabilities.dtype.kind != "f":
+        raise UsageError(f"probabilities are of type {probabilities.dtype}: they must be numbers")
     if labels.shape != probabilities.shape[:1]:
         raise UsageError(f"there are {labels.size} labels for {len(probabilities)} rows of probabilities")
+    if labels.dtype.kind == "O" and all(isinstance(label, int | np.integer) for label in labels):
+        labels = labels.astype(np.int64)
     if labels.dtype.kind not in "iu":
-        raise UsageError(f"labels are of type {labels.dtype}: they must be integers from 0")
+        raise UsageError(
+            f"labels are of type {labels.dtype}: they must be integers from 0; of names, "
+            "numpy.unique(names, return_inverse=True)[1] makes them, in sorted order"
+        )
     if labels.size and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
         raise UsageError(
             f"labels go from {labels.min()} to {labels.max()}, but the probabilities have classes 0 to"
             f" {probabilities.shape[1] - 1}"
         )
-    if not all(np.isfinite(probabilities[rows]).all() for rows in _blocks(probabilities)):
-        raise UsageError("probabilities hold NaN or infinite values: score these rows again or leave them out")
+    _check_values(probabilities)
     return labels.astype(np.int64, copy=False), probabilities
+
+
+def _check_values(probabilities: np.ndarray) -> None:
+    """Refuse what is no probability; NaN shows in the minimum and the maximum of its block."""
+    ends = [(block.min(), block.max()) for block in (probabilities[rows] for rows in blocks(probabilities))]
+    low, high = (min(a for a, _ in ends), max(b for _, b in ends)) if ends else (0.0, 1.0)
+    if not all(np.isfinite(end).all() for end in ends):
+        raise UsageError("probabilities hold NaN or infinite values: score these rows again or leave them out")
+    if low < -_CLOSE or high > 1 + _CLOSE:
+        raise UsageError(
+            f"probabilities go from {low:.4g} to {high:.4g}: they must lie in 0 to 1; of logits, take the softmax first"
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,31 @@ def issues_table(
         | {f"score_{e.name}": e.score for e in evidence}
     )
     return table.iloc[np.argsort(-chosen.score, kind="stable")].reset_index(drop=True)
+
+
+def counted(issues: pd.DataFrame) -> dict[str, Any]:
+    """How many labels look wrong, in which classes, and into which: plain values for JSON.
+
+    Example:
+        >>> issues = pd.DataFrame({"given": ["a", "b"], "suggested": ["b", "b"], "is_label_issue": [True, False]})
+        >>> counted(issues)["classes"]
+        [{'class': 'a', 'labels': 1, 'suspects': 1}, {'class': 'b', 'labels': 1, 'suspects': 0}]
+    """
+    suspects = issues[issues["is_label_issue"].astype(bool)]
+    labels, doubted = issues["given"].value_counts(), suspects["given"].value_counts()
+    pairs = suspects.groupby(["given", "suggested"], sort=False).size().sort_values(ascending=False, kind="stable")
+    return {
+        "labels": len(issues),
+        "suspects": len(suspects),
+        "classes": [
+            {"class": name, "labels": int(labels[name]), "suspects": int(doubted.get(name, 0))}
+            for name in sorted(labels.index, key=lambda name: -doubted.get(name, 0))
+        ],
+        "pairs": [
+            {"given": str(given), "suggested": str(suggested), "suspects": int(count)}
+            for (given, suggested), count in pairs.head(10).items()
+        ],
+    }
 
 
 def _suggestion(belief: np.ndarray, given: np.ndarray, flagged: np.ndarray) -> np.ndarray:
