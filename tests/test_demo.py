@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import thresher as th
-from thresher import demo
+from thresher import demo, jobs
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_methods_train_on_the_same_wrong_labels(monkeypatch: pytest.MonkeyPatch)
     page = Path(document["report"]).read_text(encoding="utf-8")
     assert "cross_entropy" in page
     assert "elr" in page
-    assert demo._fresh() == Path("runs/demo-2")
+    assert jobs.fresh_folder("demo") == Path("runs/demo-2")
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import thresher as th
-from thresher.result import records, write_report
+from thresher.reporting import write_report
+from thresher.result import records
 
 Arrays = dict[str, Any]
 
@@ -111,7 +112,7 @@ def test_load_refuses_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(th.UsageError, match=r"is no run: it holds no readable run\.json"):
         th.load(tmp_path)
     (tmp_path / "run.json").write_text('{"format_version": 99}', encoding="utf-8")
-    with pytest.raises(th.UsageError, match="has the format 99, and this version of Thresher reads 1"):
+    with pytest.raises(th.UsageError, match="has the format 99, and this version of Thresher reads 2"):
         th.load(tmp_path)
 
 

@@ -39,14 +39,14 @@ def test_everything_is_in_the_folder(arrays: Arrays, workplace: Path) -> None:
         arrays, noise="symmetric:0.2", out="run", progress=lambda fit, r: seen.append((fit, r["epoch"])), **TINY
     )
     assert seen == [(None, 1), (None, 2)]
-    names = ["best", "checkpoints", "figures", "issues.csv", "metrics.jsonl", "noise.npz", "report.html", "run.json"]
-    assert sorted(p.name for p in result.path.iterdir()) == names
+    names = {"best", "checkpoints", "figures", "issues.csv", "metrics.jsonl", "noise.npz", "report.html", "run.json"}
+    assert {p.name for p in result.path.iterdir()} == names | {"reader.npz", "rows.csv"}
     page = (result.path / "report.html").read_text(encoding="utf-8")
     outside = [part for part in page.split('"') if part.startswith(("http:", "https:", "//"))]
     assert {part for part in outside if "www.w3.org" not in part} == set()  # those name the SVG format, nobody calls
     stored = json.loads(Path("run/run.json").read_text(encoding="utf-8"))
     assert stored["options"]["net"] == "mlp"
-    assert stored["noise"] == ["symmetric:0.2"]
+    assert stored["request"]["noise"] == ["symmetric:0.2"]
     assert stored["method"] == [{"name": "elr", "fields": {"strength": 3.0, "momentum": 0.7}}]
     assert Noise.load("run/noise.npz").realised == 0.2
     assert result.run == stored
@@ -202,7 +202,7 @@ def test_trusted_file(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     given = result.issues.set_index("row")["given"]
     assert given[11] == "NA"
     assert (given.drop(11).sort_index() == np.delete(arrays["y"], 11)).all()
-    assert result.run["trusted"] == str(Path("trusted.csv").absolute())
+    assert result.run["request"]["trusted"] == str(Path("trusted.csv").absolute())
 
 
 def test_resume_ends_where_an_uninterrupted_run_does(arrays: Arrays, quick: Callable[..., th.Result]) -> None:

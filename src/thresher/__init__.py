@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thresher import noise, testing
+    from thresher.audit.labels import (
+        compute_confident_joint,
+        estimate_joint,
+        find_label_issues,
+        get_label_quality_scores,
+        num_label_issues,
+        order_label_issues,
+    )
     from thresher.engine.drop_in import as_loss, as_optimizer
     from thresher.errors import ThresherError, UsageError
     from thresher.methods import method
     from thresher.result import Result, load
-    from thresher.training import fit
+    from thresher.training import find_issues, fit
 
 __all__ = [
     "Result",
@@ -20,10 +28,17 @@ __all__ = [
     "UsageError",
     "as_loss",
     "as_optimizer",
+    "compute_confident_joint",
+    "estimate_joint",
+    "find_issues",
+    "find_label_issues",
     "fit",
+    "get_label_quality_scores",
     "load",
     "method",
     "noise",
+    "num_label_issues",
+    "order_label_issues",
     "testing",
 ]
 
@@ -33,9 +48,21 @@ _HOME = {
     "UsageError": "thresher.errors",
     "as_loss": "thresher.engine.drop_in",
     "as_optimizer": "thresher.engine.drop_in",
+    "find_issues": "thresher.training",
     "fit": "thresher.training",
     "load": "thresher.result",
     "method": "thresher.methods",
+    **dict.fromkeys(
+        (
+            "compute_confident_joint",
+            "estimate_joint",
+            "find_label_issues",
+            "get_label_quality_scores",
+            "num_label_issues",
+            "order_label_issues",
+        ),
+        "thresher.audit.labels",
+    ),
 }
 
 

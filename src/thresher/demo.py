@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from thresher import data as sources
 from thresher import methods as zoo
 from thresher.errors import UsageError
 from thresher.findings import choose
-from thresher.jobs import prepare
-from thresher.result import Result, write_report
+from thresher.jobs import fresh_folder, prepare
+from thresher.reporting import write_report
+from thresher.result import Result
 from thresher.training import train
 
 NOISE = "symmetric:0.4"
@@ -43,11 +42,11 @@ def run(
     Raises:
         UsageError: the folder exists.
     """
-    out = out or _fresh()
+    out = out or fresh_folder("demo")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists: pick another with --out")
     results = [_train(name, out, progress) for name in METHODS]
-    chosen = choose([_selected_valid(result) for result in results])
+    chosen = choose([result.selected_valid for result in results])
     data = sources.load("digits")
     beside = [one for one in results[0].detections if one["name"] == "confident"]
     title = "Thresher's demonstration"
@@ -80,16 +79,3 @@ def _train(name: str, out: Path, progress: Callable[[str, str | None, dict[str, 
         settings={"epochs": EPOCHS},
     )
     return train(job, lambda fit, record: progress(name, fit, record))
-
-
-def _selected_valid(result: Result) -> float | None:
-    """Accuracy on the noisy validation split, averaged over the three epochs up to the selected one."""
-    best = result.scores["best_epoch"]
-    return float(np.mean(result.history["valid"].iloc[max(0, best - 3) : best]))
-
-
-def _fresh() -> Path:
-    count = 1
-    while (Path("runs") / f"demo-{count}").exists():
-        count += 1
-    return Path("runs") / f"demo-{count}"

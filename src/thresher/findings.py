@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ from thresher.audit.dynamics import loss_evidence, margin_evidence
 from thresher.audit.evidence import confident_evidence
 from thresher.audit.scores import Detection, detection
 from thresher.data import Data
-from thresher.data.split import folds
+from thresher.data.columns import encode, row_keys
+from thresher.data.probabilities import align, read_label_column, read_probabilities
+from thresher.data.split import folds, split
 from thresher.engine.combine import Combination
-from thresher.engine.evaluate import predict_rows
+from thresher.engine.evaluate import Held, predict_rows
+from thresher.engine.method import Method
 from thresher.engine.run import Run
-from thresher.engine.study import Study, use_best
+from thresher.engine.study import Material, Study, use_best
 from thresher.parts import mixture
 
 _FOLD_PATIENCE = 5
@@ -60,7 +64,8 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarr
     probabilities = predict_rows(use_best(run), run.source, torch.as_tensor(rows)).cpu().numpy()
     evidence = [_with_held(one, labels, probabilities, run.size) for one in known]
     if cross_fit:
-        evidence.append(confident_evidence(labels, cross_fitted(study, rows, data, cross_fit)))
+        epochs = min(study.options.epochs, _FOLD_EPOCHS)
+        evidence.append(confident_evidence(labels, cross_fitted(study, rows, data, cross_fit, epochs=epochs)))
     evidence = [_without(one, len(trusted)) for one in evidence or [_by_model(labels, probabilities)]]
     issues = issues_table(
         evidence,
@@ -70,6 +75,9 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarr
         classes=data.classes,
         rows=rows,
     )
+    if "monitor.flips" in run.tables:
+        flips = dict(zip(run.rows.tolist(), run.table("monitor.flips").full().tolist(), strict=True))
+        issues["flips"] = issues["row"].map(flips).astype("Int64")  # unknown for rows that were held out
     clean = data.train.clean
     if clean is None:
         return Findings(issues, [])
@@ -136,32 +144,103 @@ def _with_held(evidence: Evidence, labels: np.ndarray, probabilities: np.ndarray
     return Evidence(evidence.name, score, suggested, evidence.reason)
 
 
-def cross_fitted(study: Study, rows: np.ndarray, data: Data, count: int) -> np.ndarray:
-    """Class probabilities of every row by networks that never saw it, ``[N, K]``.
-
-    Each fold's network trains on the other folds, plainly, and is taken from the epoch that the noisy validation split
-    selects, for a network trained to the end has learned the wrong labels. Held-out rows get the mean of all folds.
+def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int) -> pd.DataFrame:
+    """Judge every row by networks that never saw it, and nothing else: the table of ``issues.csv``.
 
     Args:
-        study: whose trainings share the split.
+        study: its combination of methods trains every fold.
+        data: all given rows.
+        trusted: source rows that are known to be right, integer ``[n]``; they are listed without a score.
+        count: of folds.
+    """
+    rows = np.concatenate([study.material.rows.numpy(), trusted]).astype(np.int64)
+    labels = data.train.labels.numpy()[rows]
+    probabilities = cross_fitted(study, rows, data, count, study.rest, study.options.epochs)
+    evidence = _without(confident_evidence(labels, probabilities), len(trusted))
+    return issues_table(
+        [evidence],
+        keys=data.train.keys[rows],
+        given=labels,
+        probabilities=probabilities,
+        classes=data.classes,
+        rows=rows,
+    )
+
+
+def find_in_probabilities(labels: str | Path, probabilities: str | Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Judge labels by the probabilities of the user's own model, by confident learning.
+
+    Args:
+        labels: a file of labels, by key or in the order of the rows; see `read_label_column`.
+        probabilities: a file of out-of-sample class probabilities; see `read_probabilities`.
+
+    Returns:
+        The table of ``issues.csv``, and the class names.
+
+    Raises:
+        UsageError: files that cannot be read, or that do not belong together.
+    """
+    given, label_keys = read_label_column(labels)
+    codes, classes = encode(given, f"the labels in {labels}")
+    values, _, keys = read_probabilities(probabilities, classes)
+    values = align(codes, label_keys, values, keys)
+    known = keys if label_keys is None else label_keys
+    shown = row_keys(len(codes)) if known is None else known
+    evidence = [confident_evidence(codes, values)]
+    return issues_table(evidence, keys=shown, given=codes, probabilities=values, classes=classes), classes
+
+
+def cross_fitted(
+    study: Study,
+    rows: np.ndarray,
+    data: Data,
+    count: int,
+    methods: Sequence[Method] = (),
+    epochs: int = _FOLD_EPOCHS,
+) -> np.ndarray:
+    """Class probabilities of every row by networks that never saw it, ``[N, K]``.
+
+    Each fold's network trains on the other folds, and is taken from the epoch that a noisy split of its own selects,
+    for a network trained to the end has learned the wrong labels. Rows outside of the study get the mean of all folds.
+
+    Args:
+        study: whose trainings share the rows.
         rows: source rows, the training rows first, integer ``[N]``.
         data: all given rows.
         count: of folds.
+        methods: how the folds are trained; none is plain cross-entropy.
+        epochs: at most so many.
     """
     material, options = study.material, study.options
-    size = len(material.rows)
+    size, labels = len(material.rows), material.labels.numpy()
     groups = None if data.train.groups is None else data.train.groups[rows[:size]]
-    fold = torch.as_tensor(folds(material.labels.numpy(), count, options.seed, groups))
+    fold = folds(labels, count, options.seed, groups)
     inside, outside = torch.zeros(size, material.classes), torch.zeros(len(rows) - size, material.classes)
-    stop: dict[str, Any] = {"monitor": False, "average": 0.0}
-    if material.valid is not None:
-        stop |= {"stop": "patience", "patience": _FOLD_PATIENCE}
+    settings: dict[str, Any] = {"epochs": epochs, "monitor": False, "stop": "patience" if options.valid else "never"}
     for k in range(count):
-        run = study.fit(f"fold-{k}", keep=fold != k, epochs=min(options.epochs, _FOLD_EPOCHS), **stop)
+        others = np.flatnonzero(fold != k)
+        learn, watch = split(labels[others], options.valid, options.seed, None if groups is None else groups[others])
+        kept = torch.zeros(size, dtype=torch.bool)
+        kept[torch.as_tensor(others[learn])] = True
+        run = study.fit(
+            f"fold-{k}",
+            *methods,
+            keep=kept,
+            valid=_held(material, others[watch], study.runtime.device),
+            **settings,
+            patience=_FOLD_PATIENCE,
+        )
         use_best(run)
-        inside[fold == k] = _predicted(run, material.rows[fold == k])
+        own = torch.as_tensor(fold == k)
+        inside[own] = _predicted(run, material.rows[own])
         outside += _predicted(run, torch.as_tensor(rows[size:])) / count
     return torch.cat([inside, outside]).numpy()
+
+
+def _held(material: Material, rows: np.ndarray, device: torch.device) -> Held | None:
+    """A noisy split made of some of the study's own rows."""
+    index = torch.as_tensor(rows)
+    return Held(material.source, material.rows[index], material.labels[index].to(device)) if len(rows) else None
 
 
 def _predicted(run: Run, rows: Tensor) -> Tensor:

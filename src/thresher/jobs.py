@@ -18,16 +18,45 @@ import torch
 
 from thresher import data as sources
 from thresher import methods as zoo
-from thresher import nets, noise
-from thresher.data import Data
+from thresher import nets
+from thresher.data import Data, Reading
 from thresher.data.split import split
 from thresher.engine.combine import Combination
-from thresher.engine.method import Method, described, name_of
+from thresher.engine.method import Method, described, filled_slots, name_of
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
-from thresher.errors import UsageError
-from thresher.noise import Noise, hopeless
+from thresher.errors import ThresherError, UsageError
+from thresher.labelling import Labelling, labelled
+from thresher.noise import Noise
 from thresher.result import FORMAT, read_run, records
+
+ROWS = "rows.csv"
+"""The file of a run folder that lists the rows it was trained on, to name those that have changed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as `run.json` keeps it, to do it again from any folder.
+
+    Attributes:
+        kind: train (one model, which also says what it suspects) or find (cross-fitted folds).
+        source: what `thresher.data.load` needs, or None for what was in memory.
+        reading: how to read it.
+        noise: wrong labels to put in.
+        mapping: class pairs of asymmetric noise.
+        trusted: which rows are known to be right.
+        cross_fit: folds.
+        device: as typed.
+    """
+
+    kind: str
+    source: str | None
+    reading: Reading
+    noise: tuple[str, ...]
+    mapping: str | None
+    trusted: str | None
+    cross_fit: int
+    device: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,34 +64,37 @@ class Job:
     """A training with everything decided and checked, and nothing written yet.
 
     Attributes:
-        data: all given rows, with noise put in where it was asked for.
-        source: what `load` needs to read the data again from any folder, or None for arrays.
-        noise: what was put in, or None.
-        noise_specs: how that was asked for.
+        request: what was asked for.
+        labelling: all given rows, and the labels to learn from.
         held: source rows of the noisy validation split.
-        trusted: source rows of trusted samples.
-        trusted_as: how they were asked for.
         method: the combination.
         options: every setting, with the net's name resolved.
-        device: as typed.
         folder: of the run.
-        cross_fit: folds of confident learning; 0 for none.
         resume: the folder exists and goes on.
     """
 
-    data: Data
-    source: str | None
-    noise: Noise | None
-    noise_specs: tuple[str, ...]
+    request: Request
+    labelling: Labelling
     held: np.ndarray
-    trusted: np.ndarray
-    trusted_as: str | None
     method: Combination
     options: Options
-    device: str
     folder: Path
-    cross_fit: int = 0
     resume: bool = False
+
+    @property
+    def data(self) -> Data:
+        """All given rows, with the labels to learn from."""
+        return self.labelling.data
+
+    @property
+    def noise(self) -> Noise | None:
+        """What is known to be wrong, or None."""
+        return self.labelling.noise
+
+    @property
+    def trusted(self) -> np.ndarray:
+        """Source rows of trusted samples."""
+        return self.labelling.trusted
 
     @property
     def rows(self) -> np.ndarray:
@@ -75,22 +107,18 @@ class Job:
         """What `run.json` says: enough to know what was done, and to do it again."""
         return {
             "format_version": FORMAT,
+            "request": dataclasses.asdict(self.request),
             "data": {
                 "name": self.data.name,
-                "source": self.source,
                 "rows": len(self.data.train),
                 "test": 0 if self.data.test is None else len(self.data.test),
                 "shape": list(self.data.train.inputs.shape[1:]),
                 "classes": list(self.data.classes),
                 "fingerprint": self.data.fingerprint,
             },
-            "noise": list(self.noise_specs),
             "method": [described(method) for method in self.method.methods],
             "split": zlib.crc32(np.concatenate([self.held, [-1], self.trusted]).astype("<i8").tobytes()),
             "options": dataclasses.asdict(self.options),
-            "trusted": self.trusted_as,
-            "cross_fit": self.cross_fit,
-            "device": self.device,
             "threads": torch.get_num_threads(),
             "versions": versions(),
         }
@@ -106,67 +134,59 @@ def prepare(
     data: object,
     method: str | Method | Sequence[str | Method] = "elr",
     *,
+    reading: Reading | None = None,
     noise: str | Sequence[str] | None = None,
+    mapping: str | None = None,
     out: str | Path | None = None,
     name: str | None = None,
     device: str = "auto",
     trusted: str | Path | None = None,
     root: str | Path | None = None,
     cross_fit: int = 0,
+    kind: str = "train",
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    progress: sources.Progress = lambda done, of: None,
 ) -> Job:
     """Decide and check everything about a training; nothing is trained or written.
 
     Args:
         data: anything `thresher.data.load` reads.
         method: names, method objects, or a list of either.
+        reading: how to read it, and the files of labels and of a test set beside it.
         noise: noise to put into the labels, ``NAME:RATE[:SEED]``, for benchmarks.
+        mapping: class pairs of asymmetric noise, as in ``cat>dog,dog>cat``.
         out: the run folder; default ``runs/<name>``.
         name: of the run; default made of data, methods and a counter.
         device: auto, cpu, cpu:N, cuda, or CUDA numbers.
         trusted: ``per-class:N`` (needs known true labels) or a CSV file with columns key and label.
         root: the folder of official data files.
         cross_fit: folds of confident learning on cross-fitted probabilities after training; 0 for none.
+        kind: train, or find: then there are only the folds.
         resume: go on in the folder, which must hold the same training.
         settings: of `Options`, nested as in TOML.
+        progress: called with the number of images read so far, and of all.
 
     Raises:
         UsageError: anything about the request that cannot work.
     """
     options = resolve(settings or {})
-    combination = Combination(zoo.parse(method))
-    _check_known(combination)
-    if not combination.methods:
-        raise UsageError(f"no method is named: choose some of {', '.join(zoo.names())}")
+    combination = _combined(method)
     accelerator, _ = parse_device(device)
-    loaded = sources.load(data, root=root)
+    reading = _whole_paths(reading or Reading())
     specs = (noise,) if isinstance(noise, str) else tuple(noise or ())
-    drawn = _put_in_noise(loaded, specs, options.seed)
-    if drawn is not None:
-        loaded = loaded.with_labels(torch.as_tensor(drawn.labels), torch.as_tensor(drawn.clean))
-        if sentence := hopeless(drawn):
-            warnings.warn(sentence, stacklevel=2)
-    chosen, loaded = _trusted(trusted, loaded, options.seed)
-    if combination.needs_trusted and not len(chosen):
-        raise UsageError(
-            f"{combination.name} learns from trusted samples and got none: pass trusted= or --trusted, "
-            "for instance per-class:10"
-        )
-    options = _with_net(options, loaded, accelerator)
+    known = None if trusted is None else _whole_path(trusted)
+    request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
+    labelling = _labelling(data, request, options.seed, root, progress)
+    _check_methods(combination, labelling)
+    options = _with_net(options, labelling.data, accelerator)
     job = Job(
-        loaded,
-        _whole_path(data),
-        drawn,
-        specs,
-        _held_out(loaded, chosen, options),
-        chosen,
-        None if trusted is None else _whole_path(trusted),
+        request,
+        labelling,
+        _held_out(labelling.data, labelling.trusted, options) if kind == "train" else np.zeros(0, dtype=np.int64),
         combination,
         options,
-        device,
-        _folder(out, name, loaded, combination),
-        cross_fit,
+        _folder(out, name, labelling.data.name, combination.name if kind == "train" else "find"),
         resume,
     )
     _check_sizes(job)
@@ -174,15 +194,71 @@ def prepare(
     return job
 
 
-def _check_known(method: Combination) -> None:
-    """Refuse a class from elsewhere now, for a run folder names its methods and could not be read again."""
-    for one in method.methods:
+def _labelling(
+    data: object,
+    request: Request,
+    seed: int,
+    root: str | Path | None,
+    progress: sources.Progress = lambda done, of: None,
+) -> Labelling:
+    """The data read, and the labels to learn from."""
+    return labelled(
+        sources.load(data, root=root, reading=request.reading, progress=progress),
+        noise=request.noise,
+        mapping=request.mapping,
+        labels=request.reading.labels,
+        trusted=request.trusted,
+        seed=seed,
+    )
+
+
+def reloaded(folder: str | Path, root: str | Path | None = None) -> Data | None:
+    """The data of a run with the labels it was trained on; None, and a warning, where it cannot be had any more."""
+    stored = read_run(folder)
+    asked = dict(stored["request"])
+    if asked["source"] is None:
+        return None
+    request = Request(**{**asked, "reading": Reading(**asked["reading"]), "noise": tuple(asked["noise"])})
+    try:
+        data = _labelling(request.source, request, stored["options"]["seed"], root).data
+    except ThresherError as error:
+        warnings.warn(f"the report goes without pictures, for the data cannot be read: {error}", stacklevel=2)
+        return None
+    if data.fingerprint != stored["data"]["fingerprint"]:
+        warnings.warn("the report goes without pictures, for the data has changed since", stacklevel=2)
+        return None
+    return data
+
+
+def _combined(method: str | Method | Sequence[str | Method]) -> Combination:
+    """The methods as one; a class from elsewhere is refused now, for its run folder could not be read again."""
+    combination = Combination(zoo.parse(method))
+    if not combination.methods:
+        raise UsageError(f"no method is named: choose some of {', '.join(zoo.names())}")
+    for one in combination.methods:
         name = name_of(one)
         if name not in zoo.names() or zoo.load(name) is not type(one):
             raise UsageError(
                 f"{type(one).__name__} is no method of thresher.methods, so its run could not be loaded again: "
                 "put its file into that folder"
             )
+    return combination
+
+
+def _check_methods(method: Combination, labelling: Labelling) -> None:
+    """Refuse methods that cannot learn from these labels."""
+    if method.needs_trusted and not len(labelling.trusted):
+        raise UsageError(
+            f"{method.name} learns from trusted samples and got none: pass trusted= or --trusted, "
+            "for instance per-class:10"
+        )
+    for given, slot, what in ((labelling.weights, "trust", "weights"), (labelling.targets, "target", "soft labels")):
+        for one in method.methods if given is not None else ():
+            if "epoch" in filled_slots(one) and slot not in getattr(one, "honours", ()):
+                raise UsageError(
+                    f"the label file has {what}, which {name_of(one)} would not look at, for it runs its own epoch: "
+                    "choose another method, or another policy of thresher correct"
+                )
 
 
 def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:
@@ -197,8 +273,13 @@ def _with_net(options: Options, data: Data, accelerator: str) -> Options:
     """The options with the network's name resolved, after building it once: a wrong name is told at once."""
     shape = tuple(data.train.inputs.shape[1:])
     net = nets.auto(shape, accelerator) if options.net == "auto" else options.net
-    nets.build(net, shape, len(data.classes))
-    return dataclasses.replace(options, net=net)
+    built = nets.build(net, shape, len(data.classes))
+    weights = str(Path(options.weights).absolute()) if options.weights else ""
+    if weights:
+        nets.load_weights(built, weights)
+    if options.frozen and not weights:
+        raise UsageError("a frozen network learns nothing by itself: give it trained weights with --weights FILE")
+    return dataclasses.replace(options, net=net, weights=weights)
 
 
 def _whole_path(said: object) -> str | None:
@@ -209,81 +290,24 @@ def _whole_path(said: object) -> str | None:
     return text if text in sources.NAMES or not Path(text).exists() else str(Path(text).absolute())
 
 
+def _whole_paths(reading: Reading) -> Reading:
+    return dataclasses.replace(reading, test=_whole_path(reading.test), labels=_whole_path(reading.labels))
+
+
 def _check_sizes(job: Job) -> None:
     """Refuse a training that its data has not rows enough for."""
-    rows, folds = len(job.rows), job.cross_fit
+    rows, folds = len(job.rows), job.request.cross_fit
     if job.options.batch > rows:
         raise UsageError(f"batch is {job.options.batch}, and only {rows} rows are trained on: lower --bs")
     groups = job.data.train.groups
     units = rows if groups is None else len(np.unique(groups[job.rows]))
+    if job.request.kind == "find" and folds == 0:
+        raise UsageError(f"there are 0 folds: finding needs from 2 to {units}")
     if folds != 0 and not 2 <= folds <= units:
         raise UsageError(f"cross_fit is {folds}: it is a number of folds, from 2 to {units} here, or 0 for none")
 
 
-def _put_in_noise(data: Data, specs: Sequence[str], seed: int) -> Noise | None:
-    if not specs:
-        return None
-    return noise.apply(specs, data.train.labels.numpy(), data.classes, seed=seed, confusions=data.confusions)
-
-
-def _trusted(said: str | Path | None, data: Data, seed: int) -> tuple[np.ndarray, Data]:
-    """Source rows that are trusted, and the data with their labels set right."""
-    if said is None:
-        return np.zeros(0, dtype=np.int64), data
-    text = str(said)
-    if text.startswith("per-class:"):
-        count = text.removeprefix("per-class:")
-        if not count.isdecimal() or int(count) < 1:
-            raise UsageError(
-                f"trusted is {text!r}: write per-class:N with N samples of each class, for instance per-class:10"
-            )
-        if data.train.clean is None:
-            raise UsageError(
-                "per-class trusted samples need known true labels: put noise in with --noise, or pass a CSV file"
-            )
-        rng = np.random.Generator(np.random.PCG64(seed))
-        clean = data.train.clean.numpy()
-        rows = [rng.permutation(np.flatnonzero(clean == k))[: int(count)] for k in range(len(data.classes))]
-        chosen = np.sort(np.concatenate(rows))
-        return chosen, _relabelled(data, chosen, clean[chosen])
-    chosen, labels = _read_trusted(text, data)
-    return chosen, _relabelled(data, chosen, labels)
-
-
-def _read_trusted(path: str, data: Data) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the trusted file {path!r} cannot be read ({error}): give a CSV with columns key and label, or per-class:N"
-        ) from error
-    if missing := {"key", "label"} - set(table.columns):
-        raise UsageError(f"the trusted file {path} has no column {sorted(missing)[0]!r}: it needs key and label")
-    if table.empty:
-        raise UsageError(f"the trusted file {path} has no rows: list keys with their right labels")
-    places = {key: row for row, key in enumerate(data.train.keys)}
-    numbers = {name: k for k, name in enumerate(data.classes)}
-    for column, known in (("key", places), ("label", numbers)):
-        strange = [value for value in table[column] if value not in known]
-        if strange:
-            raise UsageError(f"the trusted file {path} has the {column} {strange[0]!r}, which the data does not know")
-    if table["key"].duplicated().any():
-        raise UsageError(
-            f"the trusted file {path} has the key {table['key'][table['key'].duplicated()].iloc[0]!r} twice"
-        )
-    rows = np.array([places[key] for key in table["key"]], dtype=np.int64)
-    labels = np.array([numbers[label] for label in table["label"]], dtype=np.int64)
-    order = np.argsort(rows)
-    return rows[order], labels[order]
-
-
-def _relabelled(data: Data, rows: np.ndarray, labels: np.ndarray) -> Data:
-    changed = data.train.labels.clone()
-    changed[torch.as_tensor(rows)] = torch.as_tensor(labels)
-    return data.with_labels(changed, data.train.clean)
-
-
-def _folder(out: str | Path | None, name: str | None, data: Data, method: Combination) -> Path:
+def _folder(out: str | Path | None, name: str | None, data: str, what: str) -> Path:
     if name is not None and (not name or Path(name).name != name):
         raise UsageError(f"name is {name!r}: it names one folder below runs; give a path with --out")
     if out is not None and name is not None:
@@ -292,7 +316,16 @@ def _folder(out: str | Path | None, name: str | None, data: Data, method: Combin
         return Path(out)
     if name is not None:
         return Path("runs") / name
-    stem = f"{Path(data.name).stem}-{method.name.replace(',', '-')}"
+    return fresh_folder(f"{Path(data).stem.replace(':', '-')}-{what.replace(',', '-')}")
+
+
+def fresh_folder(stem: str) -> Path:
+    """The first of ``runs/<stem>-1``, ``-2``, ... that does not exist.
+
+    Example:
+        >>> fresh_folder("no-such-run")
+        PosixPath('runs/no-such-run-1')
+    """
     count = 1
     while (Path("runs") / f"{stem}-{count}").exists():
         count += 1
@@ -306,28 +339,43 @@ def _check_folder(job: Job) -> None:
             raise UsageError(
                 f"{job.folder} exists: pick another with --out or --name, or go on with --resume {job.folder}"
             )
+        _check_writable(job.folder)
         return
     stored = read_run(job.folder)
     mine = json.loads(json.dumps(job.described()))
-    for one in (stored, mine):
-        one["data"].pop("source")  # where a file lies does not matter, what it holds does
-    for part in ("data", "noise", "method", "trusted", "split", "cross_fit"):
-        if stored.get(part) != mine[part]:
-            raise UsageError(
-                f"{job.folder} was trained with another {part} ({_difference(stored.get(part), mine[part])}): "
-                "resume with the same, or start a new run"
-            )
+    for part in ("kind", "noise", "mapping", "trusted", "cross_fit"):
+        _check_same(job, part, stored["request"].get(part), mine["request"][part])
+    _check_same(job, "method", stored["method"], mine["method"])
     for setting, value in mine["options"].items():
-        if setting != "epochs" and stored["options"].get(setting) != value:
+        if setting not in ("epochs", "workers") and stored["options"].get(setting) != value:
             raise UsageError(
                 f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
-                "only the epochs and the device may differ at resume"
+                "only the epochs, the device and the workers may differ at resume"
             )
+    _check_data(job, stored["data"], mine["data"])
+    _check_same(job, "split", stored["split"], mine["split"])
     trained = len(records(job.folder / "metrics.jsonl"))
     if job.options.epochs < trained:
         raise UsageError(f"{job.folder} has trained {trained} epochs already: give --epochs {trained} or more")
     if stored["threads"] != torch.get_num_threads():
         torch.set_num_threads(stored["threads"])  # other thread counts add in another order
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a place that nothing can be written to, before a training that would end there."""
+    parent = folder.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be written, for {parent} is no folder of yours: pick another with --out")
+
+
+def _check_same(job: Job, part: str, old: Any, new: Any) -> None:
+    if old != new:
+        raise UsageError(
+            f"{job.folder} was trained with another {part} ({_difference(old, new)}): "
+            "resume with the same, or start a new run"
+        )
 
 
 def _difference(old: Any, new: Any) -> str:
@@ -337,8 +385,40 @@ def _difference(old: Any, new: Any) -> str:
     return f"{old} and not {new}"
 
 
+def _check_data(job: Job, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse data that have changed since the run began, and name what has."""
+    if old["fingerprint"] != new["fingerprint"] and (job.folder / ROWS).exists():
+        before = pd.read_csv(job.folder / ROWS, dtype=str, keep_default_na=False).set_index("key")
+        changed = _changed(before, job.data.marks().astype(str).set_index("key"))
+        if changed:
+            raise UsageError(
+                f"{job.folder} was trained on other data: {changed}; put the data back as they were, or start a new run"
+            )
+    _check_same(job, "data", dict(old), dict(new))
+
+
+def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
+    """What differs between two lists of rows (given and mark by key), in a few words; empty where nothing does."""
+    gone, come = before.index.difference(now.index), now.index.difference(before.index)
+    both = before.index.intersection(now.index)
+    inputs = both[before.loc[both, "mark"] != now.loc[both, "mark"]]
+    labels = both[before.loc[both, "given"] != now.loc[both, "given"]]
+    kinds = ((gone, "is gone"), (come, "is new"), (inputs, "has changed"), (labels, "has another label"))
+    return "; ".join(
+        f"{keys[0]} {what}" + (f", and {len(keys) - 1:,} more like it" if len(keys) > 1 else "")
+        for keys, what in kinds
+        if len(keys)
+    )
+
+
 def resumed(
-    folder: str | Path, *, epochs: int | None = None, device: str | None = None, root: str | None = None
+    folder: str | Path,
+    *,
+    epochs: int | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    root: str | None = None,
+    progress: sources.Progress = lambda done, of: None,
 ) -> Job:
     """The job of an unfinished run, as its `run.json` describes it.
 
@@ -346,29 +426,30 @@ def resumed(
         folder: of the run.
         epochs: train up to so many; default as before.
         device: default as before.
+        workers: threads that read images; default as before.
         root: the folder of official data files.
+        progress: called with the number of images read so far, and of all.
 
     Raises:
         UsageError: no run is there, its data is gone or another, or it was made from arrays.
     """
     stored = read_run(folder)
-    if stored["data"]["source"] is None:
+    asked = dict(stored["request"])
+    if asked["source"] is None:
         raise UsageError(
             f"{folder} was made from arrays in Python: go on with th.fit(..., out={str(folder)!r}, resume=True)"
         )
-    settings = dict(stored["options"])
-    if epochs is not None:
-        settings["epochs"] = epochs
-    methods = [zoo.method(one["name"], **one["fields"]) for one in stored["method"]]
+    changes = {"epochs": epochs, "workers": workers}
+    settings = {**stored["options"], **{name: value for name, value in changes.items() if value is not None}}
+    source, reading = asked.pop("source"), Reading(**asked.pop("reading"))
     return prepare(
-        stored["data"]["source"],
-        methods,
-        noise=stored["noise"],
+        source,
+        [zoo.method(one["name"], **one["fields"]) for one in stored["method"]],
+        **{**asked, "device": device or asked["device"]},
+        reading=reading,
         out=folder,
-        device=device or stored["device"],
-        trusted=stored["trusted"],
         root=root,
-        cross_fit=stored["cross_fit"],
         resume=True,
         settings=settings,
+        progress=progress,
     )

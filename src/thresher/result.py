@@ -1,7 +1,8 @@
 """A finished training: its scores, its suspects, and a model that predicts."""
 
+import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,50 +11,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from thresher import data as sources
 from thresher import methods as zoo
-from thresher import nets
+from thresher.audit.evidence import counted
 from thresher.audit.scores import detection
-from thresher.data import Data
-from thresher.data.arrays import read_inputs
-from thresher.engine import checkpoint, state
-from thresher.engine.combine import Combination
+from thresher.data import Data, Lazy, Reader, Reading
+from thresher.data.arrays import DAMAGED, ArrayReader
+from thresher.engine.checkpoint import write_atomically
 from thresher.engine.evaluate import Judge
-from thresher.engine.options import resolve
-from thresher.engine.run import Run
-from thresher.errors import UsageError
+from thresher.errors import ThresherError, UsageError
+from thresher.model import Model, export, load_model
 from thresher.noise import Noise
 
 if TYPE_CHECKING:
     from thresher.report import RunView
 
-_CHUNK = 1024
-FORMAT = 1
+_CHUNK = 512
+FORMAT = 2
 """Of run folders; another one is refused."""
 
+TEST = "test.csv"
+"""The file of a run folder that holds what the selected epoch predicts for the test set."""
 
-class Model(nn.Module):
-    """A run's predictors behind one call: raw inputs in, class probabilities out.
+READER = "reader.npz"
+"""The file of a run folder that says how more inputs are read."""
 
-    Args:
-        run: with the weights to predict with.
-        moments: mean and standard deviation that the inputs are normalised by.
-        is_image: whether the inputs are images, 0..255, ``[B, C, H, W]``, or features ``[B, D]``.
-    """
-
-    def __init__(self, run: Run, moments: tuple[Tensor, Tensor], is_image: bool) -> None:
-        super().__init__()
-        shape = (-1, 1, 1) if is_image else (-1,)
-        self.mean = nn.Buffer(moments[0].float().view(shape))
-        self.std = nn.Buffer(moments[1].float().view(shape))
-        self.nets = nn.ModuleList([run.network(net) for net in run.method.predictors(run)])
-        self.classes = run.classes
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class probabilities, float32 ``[B, classes]``."""
-        x = (x.float() - self.mean) / self.std
-        return torch.stack([torch.softmax(net(x)[1][:, : self.classes], 1) for net in self.nets]).mean(0)
+CHANGES = "label-changes.csv"
+"""The file of a run folder that lists the labels which a label file changed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +57,11 @@ class Result:
     run: Mapping[str, Any]
     history: pd.DataFrame
     issues: pd.DataFrame | None
+
+    @property
+    def kind(self) -> str:
+        """Whether the run trained a model ("train") or only cross-fitted folds ("find")."""
+        return str(self.run["request"]["kind"])
 
     @property
     def method(self) -> str:
@@ -105,6 +96,24 @@ class Result:
         return _optional(self.scores["oracle"])
 
     @property
+    def selected_valid(self) -> float | None:
+        """Accuracy on the noisy validation split, averaged over the three epochs up to the selected one."""
+        best = self.scores["best_epoch"]
+        if best is None or self.history["valid"].isna().any():
+            return None
+        return float(np.mean(self.history["valid"].iloc[max(0, best - 3) : best]))
+
+    @cached_property
+    def per_class(self) -> dict[str, tuple[int, int]] | None:
+        """By class, the test samples that the selected epoch predicts right, and all of them; None without test set."""
+        path = self.path / TEST
+        if not path.exists():
+            return None
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        right = (table["label"] == table["predicted"]).groupby(table["label"]).agg(["sum", "size"])
+        return {str(name): (int(row["sum"]), int(row["size"])) for name, row in right.iterrows()}
+
+    @property
     def seconds(self) -> float:
         """Training time of all fits."""
         files = [self.path / "metrics.jsonl", *sorted(self.path.glob("fits/*/metrics.jsonl"))]
@@ -130,75 +139,117 @@ class Result:
     @property
     def suggested_labels(self) -> pd.Series:
         """The label each row should have, class names by key: suggested where it is an issue, given elsewhere."""
-        issues = self._finished()
+        issues = self.finished()
         named = issues["suggested"].where(issues["is_label_issue"], issues["given"])
         return pd.Series(named.to_numpy(), index=issues["key"].to_numpy(), name="label")
 
-    def _finished(self) -> pd.DataFrame:
+    def finished(self) -> pd.DataFrame:
+        """The issues.
+
+        Raises:
+            UsageError: the run is not finished and has none.
+        """
         if self.issues is None:
-            raise UsageError(f"{self.path} is not finished: go on with thresher train --resume {self.path}")
+            raise UsageError(f"{self.path} is not finished: go on with thresher {self.kind} --resume {self.path}")
         return self.issues
 
     @cached_property
     def model(self) -> Model:
         """The selected epoch's networks as one torch module, in evaluation mode, on the CPU."""
-        folder = checkpoint.Checkpoints(self.path).selected()
-        stored = checkpoint.read_json(folder)["extra"]
-        methods = [zoo.method(one["name"], **one["fields"]) for one in stored["methods"]]
-        facts, options = self.run["data"], resolve(self.run["options"])
-        shape = tuple(facts["shape"])
-        run = Run(
-            Combination(methods),
-            options,
-            source=_Nothing(),
-            rows=torch.zeros(0, dtype=torch.int64),
-            labels=torch.zeros(0, dtype=torch.int64),
-            classes=len(facts["classes"]),
-            factory=lambda outputs: nets.build(options.net, shape, outputs),
-        )
-        state.load_weights(run, checkpoint.read_weights(folder))
-        mean, std = (torch.tensor(self.run["moments"][name], dtype=torch.float64) for name in ("mean", "std"))
-        return Model(run, (mean, std), is_image=len(shape) == 3).eval()
+        if self.kind == "find":
+            raise UsageError(f"{self.path} only looked for wrong labels and holds no model: train one, then predict")
+        return load_model(self.path, self.run)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads new inputs in the way the training data were read."""
+        path = self.path / READER
+        if not path.exists():
+            return ArrayReader(tuple(self.run["data"]["shape"]))
+        return read_reader(path)
+
+    def predictions(
+        self, source: object, *, reading: Reading | None = None, root: str | Path | None = None
+    ) -> pd.DataFrame:
+        """What the model says of each row: ``key, predicted``, and one probability column per class.
+
+        Args:
+            source: whatever the training data could be, without labels: a folder, a path of a table or .npz file,
+                arrays, a data frame, a list of texts or images; or a known name, of which the test set is taken.
+            reading: the columns of keys, texts or paths; default as in training.
+            root: the folder of official data files.
+
+        Raises:
+            UsageError: it cannot be read, or does not fit what was trained on.
+        """
+        model = self.model
+        inputs, keys = self._inputs(source, reading, root)
+        with torch.no_grad():
+            chunks = torch.arange(len(keys)).split(_CHUNK)
+            parts = [model(inputs[rows] if isinstance(inputs, Tensor) else inputs.read(rows)) for rows in chunks]
+        names = self.run["data"]["classes"]
+        probabilities = torch.cat(parts).numpy()
+        predicted = np.asarray(names, dtype=object)[probabilities.argmax(1)]
+        known = pd.DataFrame({"key": keys, "predicted": predicted})
+        return pd.concat([known, pd.DataFrame(probabilities, columns=names)], axis=1)
+
+    def _inputs(
+        self, source: object, reading: Reading | None, root: str | Path | None
+    ) -> tuple[Tensor | Lazy, np.ndarray]:
+        if isinstance(source, str) and source in sources.NAMES:
+            data = sources.load(source, root=root)
+            samples = data.test or data.train
+            if tuple(samples.inputs.shape[1:]) != tuple(self.run["data"]["shape"]):
+                raise UsageError(
+                    f"{source} has samples of the shape {tuple(samples.inputs.shape[1:])}, and the run was trained on "
+                    f"{tuple(self.run['data']['shape'])}"
+                )
+            return samples.inputs, samples.keys
+        return self.reader.read(source, reading or Reading(**self.run["request"]["reading"]))
 
     def predict_proba(self, x: object) -> np.ndarray:
         """Class probabilities, float32 ``[n, classes]``.
 
         Args:
-            x: images or features as they were trained on: ``[n, H, W]`` or ``[n, H, W, C]`` uint8 (or float in 0..1),
-                or ``[n, D]`` float.
+            x: whatever the run was trained on: images ``[n, H, W]`` or ``[n, H, W, C]`` uint8 (or float in 0..1),
+                features ``[n, D]``, a data frame, a list of texts, a folder or a list of image files.
 
         Raises:
-            UsageError: inputs of another shape.
+            UsageError: inputs of another kind or shape.
         """
-        inputs = read_inputs(x, "x")
-        if tuple(inputs.shape[1:]) != tuple(self.run["data"]["shape"]):
-            raise UsageError(
-                f"x has samples of the shape {tuple(inputs.shape[1:])}, and the run was trained on "
-                f"{tuple(self.run['data']['shape'])}"
-            )
-        with torch.no_grad():
-            parts = [self.model(part) for part in torch.split(inputs, _CHUNK)]
-        return np.asarray(torch.cat(parts).numpy())
+        return self.predictions(x).iloc[:, 2:].to_numpy(dtype=np.float32)
 
     def predict(self, x: object) -> np.ndarray:
         """Class names, ``[n]``; see `predict_proba`."""
-        names = np.array(self.run["data"]["classes"])
-        return np.asarray(names[self.predict_proba(x).argmax(1)])
+        return self.predictions(x)["predicted"].to_numpy(dtype=str)
+
+    def export(self, path: str | Path, kind: str = "torch") -> Path:
+        """Write the model to a file that runs without Thresher; see `thresher.model.export`."""
+        return export(self.model, self.run, Path(path), kind)
 
     def summary(self) -> dict[str, Any]:
-        """The document of ``thresher train --json``."""
-        noise = self.noise
+        """The document of ``thresher train --json``, or of ``thresher find --json``."""
+        noise, issues = self.noise, self.finished()
         names = ("precision", "recall", "f1")
         found = self.detections[0] if self.detections else None
-        suspects = self._finished()["is_label_issue"].mean()
+        scores = self.scores if self.kind == "train" else counted(issues)
         return {
             "run": str(self.path),
             "method": self.method,
-            **self.scores,
-            "noise": {"estimated": float(suspects), "realised": None if noise is None else noise.realised},
+            **scores,
+            "noise": {
+                "estimated": float(issues["is_label_issue"].mean()),
+                "realised": None if noise is None else noise.realised,
+            },
             "detection": None if found is None else {"method": found["name"], **{name: found[name] for name in names}},
             "seconds": round(self.seconds, 2),
         }
+
+    def in_words(self) -> list[str]:
+        """What came out, in a few plain sentences."""
+        from thresher.report import words  # brings matplotlib, which takes a second
+
+        return words.summary(self.finished(), self.run["data"]["classes"])
 
     def view(self) -> "RunView":
         """What a report shows of this run."""
@@ -212,10 +263,19 @@ class Result:
             settings=", ".join(map(repr, methods)),
             **self.scores,
             seconds=self.seconds,
-            sees_clean=self.run["trusted"] is not None,
+            sees_clean=self.run["request"]["trusted"] is not None,
             history=self.history,
-            issues=self._finished(),
+            issues=self.finished(),
+            per_class=self.per_class,
+            flips=self._flips(),
         )
+
+    def _flips(self) -> pd.Series | None:
+        issues = self.finished()
+        if "flips" not in issues:
+            return None
+        known = issues.loc[issues["flips"].notna(), ["row", "flips"]]
+        return pd.Series(known["flips"].to_numpy(dtype=np.int64), index=known["row"].to_numpy())
 
     def report(self, data: Data | None = None) -> Path:
         """Write `report.html` and its figures into the run folder.
@@ -223,19 +283,13 @@ class Result:
         Args:
             data: the data the run was trained on, for pictures of the suspects.
         """
+        from thresher.reporting import write_report  # brings matplotlib, which takes a second
+
         return write_report([self], self.path / "report.html", title=self.path.name, data=data)
 
 
 def _optional(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-class _Nothing:
-    """The source of a run that is loaded to predict: it has no training rows."""
-
-    def open(self, batches: Sequence[Tensor], views: Sequence[str], seed: int) -> Any:
-        """No batches."""
-        return iter(())
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:
@@ -255,6 +309,36 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     return stored
 
 
+def read_changes(folder: Path) -> pd.DataFrame | None:
+    """What the label file of a run changed: ``key, row, given, label`` as text; None without such a file."""
+    path = folder / CHANGES
+    if not path.exists():
+        return None
+    return pd.read_csv(path, dtype={"key": str, "given": str, "label": str}, keep_default_na=False)
+
+
+def write_reader(path: Path, reader: Reader) -> None:
+    """Store how more inputs are read: plain values and arrays, no pickles."""
+    facts, arrays = reader.facts()
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, about=np.array(json.dumps(facts)), **arrays)
+    write_atomically(path, content.getvalue())
+
+
+def read_reader(path: Path) -> Reader:
+    """What `write_reader` stored.
+
+    Raises:
+        ThresherError: the file is damaged.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return sources.reader_from(json.loads(str(arrays.pop("about"))), arrays)
+    except DAMAGED as error:
+        raise ThresherError(f"{path} is damaged ({error}): train again to predict with this run") from error
+
+
 def load(path: str | Path) -> Result:
     """Read a run folder.
 
@@ -272,7 +356,7 @@ def load(path: str | Path) -> Result:
 def read_issues(path: Path) -> pd.DataFrame:
     """The table of issues with names as text: a class may be called 1, or NA."""
     table = pd.read_csv(path, dtype=dict.fromkeys(("key", "given", "suggested", "reasons"), str), keep_default_na=False)
-    for name in table.columns[table.columns.str.startswith(("score_", "p_", "label_quality"))]:
+    for name in table.columns[table.columns.str.startswith(("score_", "p_", "label_quality", "flips"))]:
         table[name] = pd.to_numeric(table[name], errors="coerce")
     return table
 
@@ -281,68 +365,3 @@ def records(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file; a last one that was cut off, by a kill or a full disk, is left out."""
     text = path.read_text() if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def write_report(
-    results: Sequence[Result],
-    path: Path,
-    *,
-    title: str,
-    data: Data | None = None,
-    chosen: int = 0,
-    beside: Sequence[dict[str, Any]] = (),
-) -> Path:
-    """One report over several runs of the same data.
-
-    Args:
-        results: finished runs.
-        path: of the HTML file.
-        title: the heading.
-        data: for pictures of the suspects, or None.
-        chosen: the run whose suspects are shown.
-        beside: further entries for the table of detectors, as in `Result.detections`.
-    """
-    from thresher import report  # brings matplotlib, which takes a second
-
-    first = results[chosen]
-    facts, noise = first.run["data"], first.noise
-    names = np.array(facts["classes"])
-    return report.write(
-        path,
-        report.Report(
-            title=title,
-            data=f"{facts['name']}: {facts['rows']:,} labelled samples, {len(names)} classes",
-            classes=facts["classes"],
-            runs=[result.view() for result in results],
-            chosen=chosen,
-            detections=[*first.detections, *beside],
-            noise=None if noise is None else _noise_facts(noise),
-            truth=None
-            if noise is None or data is None
-            else dict(zip(data.train.keys, names[noise.clean], strict=True)),
-            image=None if data is None else _pictures(data),
-            command=first.run["command"],
-            versions=first.run["versions"],
-            test_size=facts["test"] or None,
-        ),
-    )
-
-
-def _noise_facts(noise: Noise) -> dict[str, Any]:
-    return {
-        "generator": noise.generator,
-        "nominal": noise.nominal,
-        "realised": noise.realised,
-        "seed": noise.seed,
-        "matrix": noise.matrix,
-    }
-
-
-def _pictures(data: Data) -> Callable[[int], np.ndarray | None]:
-    def picture(row: int) -> np.ndarray | None:
-        if not data.is_image:
-            return None
-        image = data.train.inputs[row].numpy()
-        return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-
-    return picture

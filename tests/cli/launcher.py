@@ -15,7 +15,7 @@ from thresher.cli import main
 
 LATE = (
     "thresher.training",
-    "thresher.report",
+    "thresher.report.page",
     "thresher.cli.progress",
     "thresher.cli.settings",
     "sklearn.metrics",

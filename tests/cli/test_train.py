@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import thresher as th
-from thresher.cli.progress import Progress, clock
+from thresher.cli.progress import Progress
 
 Call = Callable[..., Any]
 FAST = ("--bs", "32", "--epochs", "2")
@@ -48,7 +48,7 @@ def test_json_has_exactly_these_keys(npz: str, thresher: Call) -> None:
     assert document["method"] == "elr"
     assert document["best_epoch"] in (1, 2)
     lines = said.err.splitlines()  # progress is there, and is not on standard output
-    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
     assert "to go" in lines[0]
 
 
@@ -138,7 +138,7 @@ def test_resume_with_more_epochs_from_another_folder(
     said = thresher("train", "--resume", "../runs/points-elr-1/", "--epochs", 3, "--json")
     assert said.code == 0
     assert json.loads(said.out)["run"] == "../runs/points-elr-1"
-    assert [line.split("  ")[0] for line in said.err.splitlines()] == ["epoch 3/3"]
+    assert [line.split("  ")[0] for line in said.err.splitlines()[1:]] == ["epoch 3/3"]
     after = Path("../runs/points-elr-1/metrics.jsonl").read_text(encoding="utf-8")
     assert after.startswith(before)
     assert after.count("\n") == 3

@@ -27,8 +27,8 @@ class Dangerous:
 
 def test_features_become_float32() -> None:
     data = from_arrays({"x": X, "y": Y})
-    assert data.train.inputs.dtype == torch.float32
-    assert data.train.inputs.tolist() == X.tolist()
+    assert data.train.dense().dtype == torch.float32
+    assert data.train.dense().tolist() == X.tolist()
     assert not data.is_image
     assert data.train.keys.tolist() == ["0", "1", "2", "3"]
     assert (data.name, data.test, data.train.clean, data.train.groups, data.augment) == ("arrays", None, None, None, ())

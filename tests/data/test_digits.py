@@ -22,8 +22,8 @@ def test_rows_are_the_official_ones() -> None:
     for part in (data.train, data.test):
         rows = part.keys.astype(int)
         assert part.labels.tolist() == labels[rows].tolist()
-        assert part.inputs.dtype == torch.uint8
-        assert np.array_equal(np.rint(images[rows] / 16 * 255), part.inputs.flatten(1).numpy())
+        assert part.dense().dtype == torch.uint8
+        assert np.array_equal(np.rint(images[rows] / 16 * 255), part.dense().flatten(1).numpy())
     assert not set(data.train.keys) & set(data.test.keys)
 
 

@@ -38,7 +38,7 @@ def test_files_are_found(tmp_path: Path, place: str, packed: bool) -> None:
     data = load_idx("mnist", tmp_path)
     assert data.test is not None
     assert data.train.inputs.shape == data.test.inputs.shape == (20, 1, 4, 3)
-    assert np.array_equal(data.train.inputs[:, 0].numpy(), IMAGES)
+    assert np.array_equal(data.train.dense()[:, 0].numpy(), IMAGES)
     assert data.train.labels.tolist() == LABELS.tolist()
     assert data.train.keys[-1] == "19"
 
@@ -128,4 +128,4 @@ def test_the_official_files(name: str, first: list[int], mean: float) -> None:
     assert data.test is not None
     assert (data.train.inputs.shape, data.test.inputs.shape) == ((60_000, 1, 28, 28), (10_000, 1, 28, 28))
     assert data.train.labels[:5].tolist() == first
-    assert data.train.inputs.double().mean().item() / 255 == pytest.approx(mean, abs=1e-4)
+    assert data.train.dense().double().mean().item() / 255 == pytest.approx(mean, abs=1e-4)

@@ -13,7 +13,7 @@ DATA = load({"x": np.eye(4), "y": ["a", "b", "a", "b"], "id": list("wxyz"), "gro
 def test_take_keeps_the_parts_of_a_row_together() -> None:
     samples = replace(DATA.train, clean=torch.tensor([0, 0, 1, 1]))
     taken = samples.take(np.array([3, 0]))
-    assert taken.inputs.argmax(1).tolist() == [3, 0]
+    assert taken.dense().argmax(1).tolist() == [3, 0]
     assert taken.labels.tolist() == [1, 0]
     assert taken.keys.tolist() == ["z", "w"]
     assert taken.clean is not None
@@ -28,9 +28,9 @@ def test_equal_data_has_an_equal_fingerprint_and_other_data_another() -> None:
     others = [
         DATA.with_labels(labels),
         replace(DATA, classes=("a", "c")),
-        replace(DATA, train=replace(train, inputs=train.inputs + 1)),
+        replace(DATA, train=replace(train, inputs=train.dense() + 1)),
         replace(DATA, train=replace(train, keys=train.keys[::-1])),
-        replace(DATA, train=Samples(train.inputs.reshape(4, 2, 2), train.labels, train.keys)),
+        replace(DATA, train=Samples(train.dense().reshape(4, 2, 2), train.labels, train.keys)),
     ]
     prints = {data.fingerprint for data in others}
     assert len(prints) == 5

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from matplotlib.patches import StepPatch
 
 from thresher.report import figures, svg
-from thresher.report.figures import Curve
+from thresher.report.figures import Curve, Dots
+from thresher.report.palette import PALETTE, run_colors
 
 
 def luminance(color: str) -> float:
@@ -21,10 +22,10 @@ def luminance(color: str) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
-@pytest.mark.parametrize("role", sorted(set(figures.PALETTE) - {"rule", "surface"}))
+@pytest.mark.parametrize("role", sorted(set(PALETTE) - {"rule", "surface"}))
 @pytest.mark.parametrize("mode", [0, 1])
 def test_every_colour_of_text_can_be_read(role: str, mode: int) -> None:
-    a, b = luminance(figures.PALETTE[role][mode]), luminance(figures.PALETTE["surface"][mode])
+    a, b = luminance(PALETTE[role][mode]), luminance(PALETTE["surface"][mode])
     assert (max(a, b) + 0.05) / (min(a, b) + 0.05) >= 4.5
 
 
@@ -96,7 +97,18 @@ def test_inline_svg_takes_the_colours_of_the_page() -> None:
 
 
 def test_run_colors_run_out_into_grey() -> None:
-    colors = figures.run_colors(9, chosen=0)
+    colors = run_colors(9, chosen=0)
     assert colors[0] == "blue"
     assert colors[-2:] == ["muted", "muted"]
     assert len(set(colors[:7])) == 7
+
+
+def test_ranges_draw_every_interval_and_name_two_series() -> None:
+    first = Dots("elr", np.array([0.5, 0.9]), np.array([0.4, 0.8]), np.array([0.6, 0.95]), "blue")
+    second = Dots("plain", np.array([0.3, np.nan]), np.array([0.2, np.nan]), np.array([0.4, np.nan]), "muted")
+    figure = figures.ranges(["cat", "$x$"], [first, second], title="", xlabel="share")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["elr", "plain"]
+    assert list(np.asarray(axes.lines[0].get_xdata())) == [0.5, 0.9]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is on top
+    assert not figures.ranges(["cat", "$x$"], [first], title="", xlabel="share").legends

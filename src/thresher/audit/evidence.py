@@ -140,7 +140,7 @@ def counted(issues: pd.DataFrame) -> dict[str, Any]:
         ],
         "pairs": [
             {"given": str(given), "suggested": str(suggested), "suspects": int(count)}
-            for (given, suggested), count in pairs.head(10).items()
+            for (given, suggested), count in zip(pairs.index.to_list()[:10], pairs.to_list(), strict=False)
         ],
     }
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from thresher.cli import demo, doctor, methods, noise, train
+from thresher.cli import correct, demo, doctor, find, methods, noise, predict, recipes, report, train
 from thresher.errors import ThresherError
 
 app = typer.Typer(
@@ -15,10 +15,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_LETTERS = {"allow_extra_args": True, "ignore_unknown_options": True}  # the settings of methods, as in --lambda 7
+
 app.command("demo")(demo.demo)
-app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train.train)
+app.command("train", context_settings=_LETTERS)(train.train)
+app.command("find", context_settings=_LETTERS)(find.find)
+app.command("correct")(correct.correct)
+app.command("predict")(predict.predict)
+app.command("export")(predict.export)
+app.command("report")(report.report)
 app.command("noise")(noise.noise)
 app.command("methods")(methods.methods)
+app.command("recipes")(recipes.recipes)
+app.command("run")(recipes.run)
 app.command("doctor")(doctor.doctor)
 
 

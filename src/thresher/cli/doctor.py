@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-_EXTRAS = {"parquet": "pyarrow", "timm": "timm", "search": "optuna", "ray": "ray", "hf": "datasets"}
+_EXTRAS = {"parquet": "pyarrow", "onnx": "onnxscript"}
 
 
 def doctor(

@@ -4,22 +4,10 @@ import sys
 import time
 from typing import Any
 
+from thresher.report.words import duration
+
+_PATIENCE = 2.0  # seconds of reading that need no word
 _CHANGED_MIND = 0.3  # weight of the newest epoch in the estimate of how long one takes
-
-
-def clock(seconds: float) -> str:
-    """A duration in words.
-
-    Example:
-        >>> clock(5), clock(75), clock(7300)
-        ('5 s', '1 min 15 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class Progress:
@@ -29,10 +17,11 @@ class Progress:
         epochs: of the result's own training.
         label: in front of every line.
         quiet: show nothing.
+        folds: child fits named ``fold-K``, each of at most so many epochs.
     """
 
-    def __init__(self, epochs: int, label: str = "", quiet: bool = False) -> None:
-        self.epochs, self.label, self.quiet = epochs, label, quiet
+    def __init__(self, epochs: int, label: str = "", quiet: bool = False, folds: int = 0) -> None:
+        self.epochs, self.label, self.quiet, self.folds = epochs, label, quiet, folds
         self.live = not quiet and sys.stderr.isatty()
         self._pace: float | None = None
         self._started = time.monotonic()
@@ -44,16 +33,51 @@ class Progress:
         seconds = float(record["seconds"])
         self._pace = seconds if self._pace is None else (1 - _CHANGED_MIND) * self._pace + _CHANGED_MIND * seconds
         if name is None:
-            left = f", {clock(self._pace * (self.epochs - record['epoch']))} to go"
+            left = f", {duration(self._pace * (self.epochs - record['epoch']))} to go"
             line = f"{self.label}epoch {record['epoch']}/{self.epochs}{_figures(record)}{left}"
         else:
-            line = f"{self.label}{name}: epoch {record['epoch']}{_figures(record)}"
+            line = f"{self.label}{name}: epoch {record['epoch']}{_figures(record)}{self._folds_left(name, record)}"
         print(f"\r\x1b[2K{line}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def _folds_left(self, name: str, record: dict[str, Any]) -> str:
+        """The time that the folds can still take; they may stop early."""
+        number = name.removeprefix("fold-")
+        if not (self.folds and number.isdecimal() and self._pace):
+            return ""
+        epochs = (self.folds - int(number)) * self.epochs - record["epoch"]
+        return f", at most {duration(self._pace * epochs)} to go"
 
     def done(self) -> None:
         """End the live line."""
         if self.live:
-            print(f"\r\x1b[2K{self.label}{clock(time.monotonic() - self._started)}", file=sys.stderr, flush=True)
+            print(f"\r\x1b[2K{self.label}{duration(time.monotonic() - self._started)}", file=sys.stderr, flush=True)
+
+
+class Reads:
+    """Shows how many images have been read, where that takes a while.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet, self.live = quiet, not quiet and sys.stderr.isatty()
+        self._next = time.monotonic() + _PATIENCE
+        self._shown = False
+
+    def __call__(self, done: int, of: int) -> None:
+        """Show the number done and of all, now and then."""
+        if self.quiet or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (_PATIENCE / 10 if self.live else 5 * _PATIENCE)
+        self._shown = True
+        line = f"read {done:,} of {of:,} images"
+        print(f"\r\x1b[2K{line}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def done(self) -> None:
+        """End the live line."""
+        if self.live and self._shown:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
 def _figures(record: dict[str, Any]) -> str:

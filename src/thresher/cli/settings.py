@@ -1,5 +1,6 @@
 """From TOML and command-line words to settings: one precedence, command line over file over defaults."""
 
+import dataclasses
 import difflib
 import json
 import tomllib
@@ -7,21 +8,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from thresher.data.reading import Reading
 from thresher.errors import UsageError
 
-_REQUEST: Mapping[str, tuple[type, str]] = {
-    "data": (str, "a name or a path"),
-    "method": (list, "a name or a list of names"),
-    "noise": (list, "a text such as symmetric:0.4, or a list of them"),
-    "trusted": (str, "a path or per-class:N"),
-    "device": (str, "a name or a number"),
-    "cross_fit": (int, "a whole number"),
+_TEXT = (str,)
+_REQUEST: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "data": (_TEXT, "a name or a path"),
+    "method": ((list, str), "a name or a list of names"),
+    "noise": ((list, str), "a text such as symmetric:0.4, or a list of them"),
+    "map": (_TEXT, "class pairs such as cat>dog,dog>cat"),
+    "trusted": (_TEXT, "a path or per-class:N"),
+    "device": ((str, int), "a name or a number"),
+    "cross_fit": ((int,), "a whole number"),
+    "label": (_TEXT, "the name of a column"),
+    "path": (_TEXT, "the name of a column"),
+    "text": (_TEXT, "the name of a column"),
+    "id": (_TEXT, "the name of a column"),
+    "group": (_TEXT, "the name of a column"),
+    "test": (_TEXT, "a name or a path"),
+    "labels": (_TEXT, "a path"),
+    "size": ((int,), "a number of pixels"),
+    "skip_bad": ((bool,), "true or false"),
 }
 """Keys of a TOML file that are not settings of a run, and what they take."""
 
+_READING = tuple(field.name for field in dataclasses.fields(Reading))
+_PATHS = ("data", "test", "labels", "trusted", "weights")
+
 
 def read_toml(path: Path | None) -> dict[str, Any]:
-    """A configuration file as nested values; a relative data path is taken from the file's folder.
+    """A configuration file as nested values; relative paths are taken from the file's folder.
 
     Raises:
         UsageError: it is missing, or not TOML.
@@ -34,8 +50,9 @@ def read_toml(path: Path | None) -> dict[str, Any]:
         raise UsageError(f"the configuration {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the configuration {path} is not TOML: {error}") from error
-    if isinstance(config.get("data"), str) and (path.parent / config["data"]).exists():
-        config["data"] = str(path.parent / config["data"])
+    for key in _PATHS:
+        if isinstance(config.get(key), str) and config[key] and (path.parent / config[key]).exists():
+            config[key] = str(path.parent / config[key])
     return config
 
 
@@ -165,11 +182,11 @@ def build_methods(
 
 def _checked(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A file's content, if the keys that are not settings have values of the right kind."""
-    for key, (kind, words) in _REQUEST.items():
+    for key, (kinds, words) in _REQUEST.items():
         value = config.get(key)
-        items = value if isinstance(value, list) and kind is list else [value]
-        wanted = (str, int) if key == "device" else int if key == "cross_fit" else str
-        if key in config and not all(isinstance(item, wanted) and not isinstance(item, bool) for item in items):
+        items = value if isinstance(value, list) and list in kinds else [value]
+        fits = all(isinstance(item, kinds) and (bool in kinds or not isinstance(item, bool)) for item in items)
+        if key in config and not (fits and not any(isinstance(item, list) for item in items)):
             raise UsageError(f"{key} is {value!r} in the configuration: it must be {words}")
     return config
 
@@ -198,15 +215,19 @@ def request(
     names = [part.strip() for part in chosen.split(",")] if isinstance(chosen, str) else list(chosen)
     _refuse_strays(names, [*config, *assigned])
     plain = {key: value for key, value in config.items() if key not in (*_REQUEST, *names)}
-    settings = _merged(plain, {key: value for key, value in assigned.items() if key not in names})
+    settings = merged(plain, {key: value for key, value in assigned.items() if key not in names})
     settings |= {key: value for key, value in typed.items() if key not in (*_REQUEST, "lr", "out", "name", "root")}
     if "lr" in typed:
         settings["optimizer"] = {**settings.get("optimizer", {}), "lr": typed["lr"]}
     result = {key: typed.get(key, config.get(key)) for key in _REQUEST if key in typed or key in config}
+    about: dict[str, Any] = {key: result.pop(key) for key in _READING if key in result}
+    if "map" in result:
+        result["mapping"] = result.pop("map")
     if "device" in result:
         result["device"] = str(result["device"])  # TOML has 0 for the first GPU
     result["method"] = build_methods(names, config, assigned, short, options)
-    return {**result, **{key: typed[key] for key in ("out", "name", "root") if key in typed}, "settings": settings}
+    named: dict[str, Any] = {key: typed[key] for key in ("out", "name", "root") if key in typed}
+    return {**result, **named, "reading": Reading(**about), "settings": settings}
 
 
 def _refuse_strays(names: Sequence[str], groups: Sequence[str]) -> None:
@@ -218,10 +239,15 @@ def _refuse_strays(names: Sequence[str], groups: Sequence[str]) -> None:
         )
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two levels of settings, the second winning key by key inside their groups too."""
-    merged = dict(below)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two levels of settings, the second winning key by key inside their groups too.
+
+    Example:
+        >>> merged({"epochs": 5, "optimizer": {"lr": 0.1, "name": "sgd"}}, {"optimizer": {"lr": 0.2}})
+        {'epochs': 5, 'optimizer': {'lr': 0.2, 'name': 'sgd'}}
+    """
+    result = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        old = result.get(key)
+        result[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result

@@ -2,112 +2,163 @@
 
 import json
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from thresher.cli import options
 from thresher.errors import UsageError
 
-_FREE_AT_RESUME = {"epochs", "device", "root"}
+_FREE_AT_RESUME = {"epochs", "device", "root", "workers"}
 
 
 def train(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion_mnist, or a .npz file.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A folder of images, a .csv, .parquet or .npz file, a name.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="One method or several, as in elr,cdr. Default elr.")] = None,
-    noise: Annotated[
-        list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")
-    ] = None,
-    net: Annotated[str | None, typer.Option(help="A network's name, or auto.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default 60.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate at the start. Default 0.02.")] = None,
-    batch: Annotated[int | None, typer.Option("--bs", "--batch", help="Samples per step. Default 128.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random. Default 0.")] = None,
-    valid: Annotated[float | None, typer.Option(help="Share held out to select the epoch. Default 0.1.")] = None,
-    trusted: Annotated[
-        str | None, typer.Option(help="Rows known to be right: a CSV (key,label), or per-class:N.")
-    ] = None,
+    label: options.Label = None,
+    path: options.ImagePath = None,
+    text: options.Text = None,
+    id_column: options.Id = None,
+    group: options.Group = None,
+    test: options.Test = None,
+    labels: options.Labels = None,
+    size: options.Size = None,
+    skip_bad: options.SkipBad = False,
+    noise: options.Noise = None,
+    mapping: options.Map = None,
+    net: options.Net = None,
+    weights: options.Weights = None,
+    frozen: options.Frozen = None,
+    epochs: options.Epochs = None,
+    lr: options.Rate = None,
+    batch: options.Batch = None,
+    seed: options.Seed = None,
+    valid: options.Valid = None,
+    trusted: options.Trusted = None,
     cross_fit: Annotated[
         int | None, typer.Option(help="Folds of confident learning after training. Default 0.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cpu:N, cuda, or CUDA numbers such as 0,2.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder. Default runs/NAME.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the run. Default: data, method and a counter.")] = None,
-    root: Annotated[Path | None, typer.Option("--data-root", help="Folder of official data files.")] = None,
-    keep: Annotated[int | None, typer.Option("--keep-checkpoints", help="Beside the selected one. Default 2.")] = None,
-    pairs: Annotated[list[str] | None, typer.Option("--set", help="method.field=value, or optimizer.lr=0.1.")] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="A TOML file.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a run folder.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    out: options.Out = None,
+    name: options.Name = None,
+    root: options.Root = None,
+    keep_checkpoints: options.Keep = None,
+    pairs: options.Pairs = None,
+    config: options.Config = None,
+    resume: options.Resume = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Train on wrongly labelled data, and find the wrong labels.
 
     A method's settings can also be given by the letter its paper uses, as in --lambda 7; see thresher methods NAME.
     """
-    from thresher import jobs, training
-    from thresher.cli.progress import Progress
     from thresher.cli.settings import leftovers, read_toml, request
-    from thresher.engine.runtime import is_main_process
 
     words = [*([] if data is None else [data]), *context.args]  # of `--lambda 7 digits`, the first word is here DATA
     data, short = leftovers(words)
     typed = {
-        "data": data, "method": method, "noise": noise or None, "net": net, "epochs": epochs, "lr": lr, "batch": batch,
-        "seed": seed, "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "out": out,
-        "name": name, "root": root, "keep_checkpoints": keep,
+        "data": data, "method": method, "label": label, "path": path, "text": text, "id": id_column, "group": group,
+        "test": test, "labels": labels, "size": size, "skip_bad": skip_bad or None, "noise": noise or None,
+        "map": mapping, "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch,
+        "seed": seed, "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "workers": workers,
+        "out": out, "name": name, "root": root, "keep_checkpoints": keep_checkpoints,
     }  # fmt: skip
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
-        if resume is not None:
-            job = _resumed(resume, typed, pairs, short, config)
+    if resume is not None:
+        arguments = resume_arguments(resume, typed, bool(pairs or short or config))
+    else:
+        arguments = request(read_toml(config), typed, pairs or (), short, own_options(context))
+        if "data" not in arguments:
+            raise UsageError("train needs data: thresher train DATA, for instance thresher train digits")
+    execute(arguments, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+def execute(
+    arguments: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | None:
+    """Prepare a run, and show the plan, or do it and print what came out.
+
+    Args:
+        arguments: of `thresher.jobs.prepare`; or `resume`, a run folder, with those of `thresher.jobs.resumed`.
+        dry_run: only show the plan.
+        as_json: as one JSON document.
+        quiet: no progress.
+        extra: goes into the JSON document too.
+
+    Returns:
+        The summary of the run; None for a plan, and in processes that are not the first.
+    """
+    from thresher import jobs, training
+    from thresher.cli.progress import Progress, Reads
+    from thresher.engine.runtime import is_main_process
+
+    with told():
+        reads = Reads(quiet)
+        if "resume" in arguments:
+            rest = {key: value for key, value in arguments.items() if key != "resume"}
+            job = jobs.resumed(arguments["resume"], **rest, progress=reads)
         else:
-            arguments = request(read_toml(config), typed, pairs or (), short, _options(context))
-            if "data" not in arguments:
-                raise UsageError("train needs data: thresher train DATA, for instance thresher train digits")
-            job = jobs.prepare(**arguments)
-    for warning in heard:
-        typer.echo(f"warning: {warning.message}", err=True)
-    if dry_run:
-        typer.echo(json.dumps(plan(job), indent=1) if as_json else _in_words(plan(job)))
-        return
-    progress = Progress(job.options.epochs, quiet=quiet)
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *rest: typer.echo(f"warning: {message}", err=True)
+            job = jobs.prepare(**arguments, progress=reads)
+        reads.done()
+        if dry_run:
+            typer.echo(json.dumps(plan(job), indent=1) if as_json else _in_words(plan(job)))
+            return None
+        if not quiet and is_main_process():
+            typer.echo(starting(job), err=True)
+        progress = Progress(job.options.epochs, quiet=quiet, folds=job.request.cross_fit)
         result = training.train(job, progress)
     if not is_main_process():
-        return
+        return None
     progress.done()
-    summary = result.summary()
-    typer.echo(json.dumps(summary) if as_json else summary_in_words(summary))
+    summary = {**result.summary(), **(extra or {})}
+    typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
+    return summary
 
 
-def _options(context: typer.Context) -> list[str]:
+@contextmanager
+def told() -> Iterator[None]:
+    """Warnings as lines on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *rest: _tell(message)
+        yield
+
+
+def _tell(message: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+    for sentence in getattr(message, "sentences", ()):  # of images that were left out
+        typer.echo(f"  {sentence}", err=True)
+
+
+def own_options(context: typer.Context) -> list[str]:
     """The long names of the command's own options."""
     return [word.lstrip("-") for option in context.command.params for word in option.opts if word.startswith("--")]
 
 
-def _resumed(
-    resume: Path, typed: dict[str, Any], pairs: list[str] | None, short: dict[str, Any], config: Path | None
-) -> Any:
-    from thresher import jobs
-
+def resume_arguments(run: Path, typed: Mapping[str, Any], settings: bool) -> dict[str, Any]:
+    """Of `thresher.jobs.resumed`; whatever would make it another run is refused."""
     strange = [key for key, value in typed.items() if value is not None and key not in _FREE_AT_RESUME]
-    if strange or pairs or short or config:
+    if strange or settings:
         what = strange[0] if strange else "a setting"
         raise UsageError(
-            f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs and --device can"
+            f"--resume goes on with the run as it was, so {what} cannot be changed: only --epochs, --device and "
+            "--workers can"
         )
-    return jobs.resumed(
-        resume,
-        epochs=typed["epochs"],
-        device=typed["device"],
-        root=None if typed["root"] is None else str(typed["root"]),
-    )
+    return {"resume": run, **{key: typed[key] for key in _FREE_AT_RESUME if typed.get(key) is not None}}
 
 
 def plan(job: Any) -> dict[str, Any]:
@@ -130,6 +181,15 @@ def plan(job: Any) -> dict[str, Any]:
     }
 
 
+def starting(job: Any) -> str:
+    """What is about to be trained on, in one line."""
+    shape, rows = job.data.train.inputs.shape[1:], len(job.data.train)
+    what = f"images of {' x '.join(map(str, shape[1:]))} px" if len(shape) == 3 else f"{shape[0]} features"
+    test = "" if job.data.test is None else f", {len(job.data.test):,} test rows"
+    frozen = "frozen " if job.options.frozen else ""
+    return f"{job.data.name}: {rows:,} rows of {len(job.data.classes)} classes, {what}{test}; {frozen}{job.options.net}"
+
+
 def _in_words(plan: dict[str, Any]) -> str:
     data, options, optimizer = plan["data"], plan["options"], plan["options"]["optimizer"]
     noise = (
@@ -147,12 +207,12 @@ def _in_words(plan: dict[str, Any]) -> str:
     )
 
 
-def summary_in_words(summary: dict[str, Any]) -> str:
+def in_words(result: Any, summary: Mapping[str, Any]) -> str:
     """A finished run in a few lines."""
-    shown = [(name, summary[name]) for name in ("last", "last10", "selected") if summary[name] is not None]
-    accuracy = ", ".join(f"{name} {value:.1%}" for name, value in shown)
+    shown = [(name, summary.get(name)) for name in ("last", "last10", "selected")]
+    accuracy = ", ".join(f"{name} {value:.1%}" for name, value in shown if value is not None)
     lines = [f"test accuracy: {accuracy} (selected epoch {summary['best_epoch']})"] if accuracy else []
-    lines.append(f"labels that look wrong: {summary['noise']['estimated']:.1%}")
+    lines += result.in_words()
     if found := summary["detection"]:
         figures = ", ".join(
             f"{name} {found[name]:.1%}" for name in ("precision", "recall", "f1") if found[name] is not None

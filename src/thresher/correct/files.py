@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from thresher.correct.suspects import classes_of
 from thresher.data.reading import Reading
 from thresher.engine.checkpoint import write_atomically
 from thresher.errors import UsageError
-from thresher.result import read_run
+from thresher.result import read_changes, read_run
 
 _FORMAT = "thresher corrected labels"
 _VERSION = 1
@@ -32,6 +32,7 @@ class Suspects:
         data: the run's data as it was typed or found, or None.
         reading: how the run read it, as words of a command line, for instance ``("--text", "body")``.
         fingerprint: of the run's data, or None.
+        left_out: keys of rows that the run's own labels left out; they stay so.
     """
 
     issues: pd.DataFrame
@@ -40,6 +41,7 @@ class Suspects:
     data: str | None = None
     reading: tuple[str, ...] = ()
     fingerprint: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def read(source: str | Path) -> Suspects:
@@ -75,6 +77,7 @@ def read(source: str | Path) -> Suspects:
                 asked["source"],
                 _typed(asked["reading"]),
                 data["fingerprint"],
+                _left_out(path),
             )
         except (KeyError, TypeError) as error:
             raise UsageError(f"the run.json in {path} is damaged, it does not name its data: train again") from error
@@ -113,7 +116,7 @@ def write(correction: Correction, out: str | Path, suspects: Suspects) -> dict[s
         ('new.csv', 'new.changes.csv', 'new.json')
     """
     paths = places(out)
-    table = _csv(correction.table)
+    table = _csv(_with_left_out(correction.table, suspects.left_out))
     manifest = {
         "format": _FORMAT,
         "format_version": _VERSION,
@@ -129,6 +132,21 @@ def write(correction: Correction, out: str | Path, suspects: Suspects) -> dict[s
     told = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
     _write_all({paths["changes"]: _csv(correction.changes), paths["manifest"]: told, paths["out"]: table})
     return paths
+
+
+def _left_out(run: Path) -> tuple[str, ...]:
+    changes = read_changes(run)
+    return () if changes is None else tuple(changes.loc[changes["label"] == "", "key"])
+
+
+def _with_left_out(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The rows that an earlier correction left out, at the end and still without a label: every key must be there."""
+    if not keys:
+        return table
+    rest = pd.DataFrame({"key": list(keys), "label": ""})
+    if "weight" in table:
+        rest["weight"] = 0.0
+    return pd.concat([table, rest], ignore_index=True)
 
 
 def places(out: str | Path) -> dict[str, Path]:

@@ -5,13 +5,16 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thresher.data.columns import encode, lookup, names, to_numpy
+from thresher.data.columns import encode, lookup, names, row_keys, to_numpy
+from thresher.data.reading import Lazy, Reading
 from thresher.data.samples import Data, Samples
 from thresher.errors import UsageError
 
@@ -19,11 +22,11 @@ KEYS = ("x", "y", "x_test", "y_test", "id", "group")
 """The arrays of a data set: inputs and labels, of a test set too, and of the training rows their ids and groups."""
 
 _SMALLEST_AUGMENTED = 24  # pixels; a crop that shifts by 4 would cut away too much of a smaller image
-# What zipfile, zlib and numpy's header parser raise on files that are cut off or altered.
-_DAMAGED = (
+DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error, SyntaxError),
     *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError),
 )
+"""What zipfile, zlib and numpy's header parser raise on files that are cut off or altered."""
 
 
 def from_arrays(arrays: Mapping[str, object], name: str = "arrays", where: str = "") -> Data:
@@ -49,7 +52,49 @@ def from_arrays(arrays: Mapping[str, object], name: str = "arrays", where: str =
     groups = _texts(arrays, "group", len(inputs), where) if _given(arrays, "group") else None
     train = Samples(inputs, torch.tensor(codes), _ids(arrays, len(inputs), where), groups=groups)
     test = _test_set(arrays, inputs, classes, where) if _given(arrays, "x_test") else None
-    return Data(name=name, train=train, test=test, classes=classes, augment=_augment(inputs))
+    return Data(name=name, train=train, test=test, classes=classes, augment=augment(inputs))
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads more samples of one shape: arrays, .npz and .npy files, and images where the shape is a square.
+
+    Attributes:
+        shape: of one sample as the network has it, ``(C, H, W)`` or ``(D,)``.
+
+    Example:
+        >>> ArrayReader((2,)).read([[1.0, 2.0]], Reading())
+        (tensor([[1., 2.]]), array(['0'], dtype=object))
+    """
+
+    shape: tuple[int, ...]
+
+    def read(self, source: object, reading: Reading) -> tuple[Tensor | Lazy, np.ndarray]:
+        """Inputs and keys; see `thresher.data.reading.Reader.read`."""
+        if isinstance(source, str | Path):
+            if not str(source).lower().endswith((".npz", ".npy")):
+                return self._images(source, reading)
+            arrays: dict[str, Any] = dict(_load_npz(Path(source), ("x",)))
+        else:
+            arrays = dict(source) if isinstance(source, Mapping) else {"x": source}
+        inputs = read_inputs(arrays.get("x"), "x")
+        if tuple(inputs.shape[1:]) != self.shape:
+            raise UsageError(
+                f"x has samples of the shape {tuple(inputs.shape[1:])}, and the run was trained on {self.shape}: "
+                "bring them to that shape first"
+            )
+        return inputs, _ids(arrays, len(inputs), "")
+
+    def _images(self, source: object, reading: Reading) -> tuple[Tensor | Lazy, np.ndarray]:
+        if len(self.shape) == 3 and self.shape[1] == self.shape[2]:
+            from thresher.data.images import ImageReader
+
+            return ImageReader(self.shape[1], self.shape[0]).read(source, reading)
+        raise UsageError(f"{source} cannot be read: the run was trained on arrays, so give a .npz file with x")
+
+    def facts(self) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
+        """What to store; see `thresher.data.reading.Reader.facts`."""
+        return {"kind": "arrays", "shape": list(self.shape)}, {}
 
 
 def from_npz(path: str | Path, name: str | None = None) -> Data:
@@ -69,15 +114,18 @@ def from_npz(path: str | Path, name: str | None = None) -> Data:
         thresher.errors.UsageError: there is no file absent.npz: check the path
     """
     path = Path(path)
+    return from_arrays(_load_npz(path, ("x", "y")), name or path.stem, f" in {path.name}")
+
+
+def _load_npz(path: Path, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Every array of a file; a single one (.npy) is `x`."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}: check the path")
-    where = f" in {path.name}"
     try:
         with path.open("rb") as stream:  # numpy itself leaves a damaged file open
-            arrays = _arrays(np.load(stream, allow_pickle=False), path, where)
-    except _DAMAGED as error:
+            return _arrays(np.load(stream, allow_pickle=False), path, needed)
+    except DAMAGED as error:
         raise UsageError(_unreadable(path, error)) from error
-    return from_arrays(arrays, name or path.stem, where)
 
 
 def read_inputs(values: object, what: str) -> Tensor:
@@ -112,27 +160,40 @@ def read_inputs(values: object, what: str) -> Tensor:
     return torch.from_numpy(np.array(images, order="C"))
 
 
+def augment(inputs: Tensor | Lazy) -> tuple[str, ...]:
+    """The parts of the weak view that suit inputs: crops and mirror images suit photographs; grey ones are often signs.
+
+    Example:
+        >>> augment(torch.zeros(1, 3, 32, 32)), augment(torch.zeros(1, 1, 28, 28)), augment(torch.zeros(1, 5))
+        (('crop', 'flip'), (), ())
+    """
+    photographs = inputs.ndim == 4 and inputs.shape[1] == 3 and min(inputs.shape[2:]) >= _SMALLEST_AUGMENTED
+    return ("crop", "flip") if photographs else ()
+
+
 def _given(arrays: Mapping[str, object], key: str) -> bool:
     return arrays.get(key) is not None
 
 
-def _check_keys(arrays: Mapping[str, object], where: str) -> None:
+def _check_keys(arrays: Mapping[str, object], where: str, needed: tuple[str, ...] = ("x", "y")) -> None:
     """Refuse missing and unknown names: a misspelt `x_test` would otherwise go unused without a word."""
     unknown = [str(key) for key in arrays if key not in KEYS]
     if unknown:
         raise UsageError(f"unknown array {unknown[0]!r}{where}: the names are {', '.join(KEYS)}")
-    for key in ("x", "y"):
+    for key in needed:
         if not _given(arrays, key):
             raise UsageError(f"there is no array {key!r}{where}: x (inputs) and y (labels) are needed")
-    if _given(arrays, "x_test") != _given(arrays, "y_test"):
+    if "y" in needed and _given(arrays, "x_test") != _given(arrays, "y_test"):
         raise UsageError(f"only one of x_test and y_test is given{where}: give both, or neither")
 
 
-def _arrays(file: object, path: Path, where: str) -> dict[str, np.ndarray]:
+def _arrays(file: object, path: Path, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Every array of an opened file, once its names are known to be right."""
+    if isinstance(file, np.ndarray) and needed == ("x",):
+        return {"x": file}
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise UsageError(f"{path} holds a single array and no names: save it with numpy.savez(path, x=.., y=..)")
-    _check_keys(dict.fromkeys(file.files, True), where)
+    _check_keys(dict.fromkeys(file.files, True), f" in {path.name}", needed)
     return {key: file[key] for key in file.files}
 
 
@@ -158,7 +219,7 @@ def _texts(arrays: Mapping[str, object], key: str, rows: int, where: str) -> np.
 def _ids(arrays: Mapping[str, object], rows: int, where: str) -> np.ndarray:
     """The key of each training row; by default its number."""
     if not _given(arrays, "id"):
-        return _numbers(rows)
+        return row_keys(rows)
     keys = _texts(arrays, "id", rows, where)
     present, counts = np.unique(keys, return_counts=True)
     if len(present) < rows:
@@ -169,10 +230,6 @@ def _ids(arrays: Mapping[str, object], rows: int, where: str) -> np.ndarray:
     return keys
 
 
-def _numbers(rows: int) -> np.ndarray:
-    return np.array([str(row) for row in range(rows)], dtype=object)
-
-
 def _test_set(arrays: Mapping[str, object], inputs: Tensor, classes: tuple[str, ...], where: str) -> Samples:
     shown = read_inputs(arrays["x_test"], f"x_test{where}")
     if shown.shape[1:] != inputs.shape[1:]:
@@ -181,13 +238,7 @@ def _test_set(arrays: Mapping[str, object], inputs: Tensor, classes: tuple[str, 
             "both sets need the same"
         )
     labels = _matching(arrays["y_test"], f"y_test{where}", len(shown), "x_test")
-    return Samples(shown, torch.tensor(lookup(labels, classes, f"y_test{where}")), _numbers(len(shown)))
-
-
-def _augment(inputs: Tensor) -> tuple[str, ...]:
-    """Crops and mirror images suit photographs; grey images are often signs, which they would change."""
-    photographs = inputs.ndim == 4 and inputs.shape[1] == 3 and min(inputs.shape[2:]) >= _SMALLEST_AUGMENTED
-    return ("crop", "flip") if photographs else ()
+    return Samples(shown, torch.tensor(lookup(labels, classes, f"y_test{where}")), row_keys(len(shown)))
 
 
 def _numeric(values: object, what: str) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thresher.data.idx import official_file, official_folder, official_root, row_keys
+from thresher.data.columns import row_keys
+from thresher.data.idx import official_file, official_folder, official_root
 from thresher.data.samples import Data, Samples
 from thresher.errors import ThresherError, UsageError
 from thresher.foreign import read_pickle, read_torch

@@ -125,7 +125,7 @@ def lookup(values: object, classes: tuple[str, ...], what: str) -> np.ndarray:
     unknown = [name for name in names if name not in number]
     if unknown:
         raise UsageError(
-            f"{what} holds {_listed(unknown)}, unknown to the training labels ({_listed(classes)}): "
+            f"{what} holds {listed(unknown)}, unknown to the training labels ({listed(classes)}): "
             "give both sets the same classes"
         )
     return np.array([number[name] for name in names], dtype=np.int64)[codes]
@@ -149,6 +149,27 @@ def names(values: object, what: str) -> np.ndarray:
         array(['7', '8'], dtype=object)
     """
     return np.array([str(value) for value in column(values, what).tolist()], dtype=object)
+
+
+def listed(values: Iterable[str]) -> str:
+    """The first few names, and how many more there are.
+
+    Example:
+        >>> listed(["ant", "bee", "cat", "dog", "eel"])
+        "'ant', 'bee', 'cat' and 2 more"
+    """
+    every = list(values)
+    return ", ".join(map(repr, every[:_NAMED])) + (f" and {len(every) - _NAMED} more" if len(every) > _NAMED else "")
+
+
+def row_keys(rows: int) -> np.ndarray:
+    """The keys of rows that have no names of their own: their numbers as text.
+
+    Example:
+        >>> row_keys(2)
+        array(['0', '1'], dtype=object)
+    """
+    return np.array([str(row) for row in range(rows)], dtype=object)
 
 
 def _flat_hint(array: np.ndarray) -> str:
@@ -215,6 +236,4 @@ def _is_number(name: str) -> bool:
     return name.isascii() and name.isdigit()
 
 
-def _listed(values: Iterable[str]) -> str:
-    every = list(values)
-    return ", ".join(map(repr, every[:_NAMED])) + (f" and {len(every) - _NAMED} more" if len(every) > _NAMED else "")
+_listed = listed

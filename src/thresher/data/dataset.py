@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thresher.data.arrays import _augment
+from thresher.data.arrays import augment
 from thresher.data.columns import encode, row_keys
 from thresher.data.images import RESIDENT, ImageReader, Progress
 from thresher.data.items import Items, Pairs, plain
@@ -52,7 +52,7 @@ def load_dataset(
         train=Samples(inputs, torch.from_numpy(codes), row_keys(pairs.count)),
         test=None,
         classes=classes,
-        augment=_augment(cast(Tensor, inputs)),
+        augment=augment(inputs),
         reader=ImageReader(pairs.shape[1], pairs.shape[0]) if square else None,
     )
 

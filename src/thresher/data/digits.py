@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from thresher.data.columns import row_keys
 from thresher.data.samples import Data, Samples
 from thresher.data.split import split
 
@@ -29,7 +30,6 @@ def load_digits(name: str = "digits") -> Data:
 
     images, labels = datasets.load_digits(return_X_y=True)
     pixels = np.rint(images.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
-    keys = np.array([str(row) for row in range(len(labels))], dtype=object)
-    every = Samples(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.int64), keys)
+    every = Samples(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.int64), row_keys(len(labels)))
     train, test = split(labels, _TEST / len(labels), seed=_SEED)
     return Data(name, every.take(train), every.take(test), CLASSES, confusions=dict(CONFUSIONS))

@@ -4,14 +4,12 @@ import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from thresher.data.arrays import _augment
-from thresher.data.columns import _listed, encode, lookup
+from thresher.data.arrays import augment
+from thresher.data.columns import encode, listed, lookup
 from thresher.data.files import images_below, is_image_name
 from thresher.data.images import ImageReader, Progress, read_files
 from thresher.data.pixels import ENDINGS
@@ -69,7 +67,7 @@ def load_folder(
         train=Samples(inputs, torch.from_numpy(codes), np.array(keys, dtype=object)[kept]),
         test=None if test is None else read_test(test, classes, reader, reading, progress),
         classes=classes,
-        augment=_augment(cast(Tensor, inputs)),
+        augment=augment(inputs),
         reader=reader,
     )
 
@@ -124,15 +122,13 @@ def _classified(base: Path) -> tuple[list[Path], np.ndarray]:
     if not folders:
         raise UsageError(_without_classes(base, beside))
     if beside:
-        text = (
-            f"{len(beside)} images lie beside the class folders in {base} and are not read: {_listed(sorted(beside))}"
-        )
+        text = f"{len(beside)} images lie beside the class folders in {base} and are not read: {listed(sorted(beside))}"
         warnings.warn(text, stacklevel=4)
     files = {folder.name: images_below(folder) for folder in folders}
     empty = [name for name, found in files.items() if not found]
     if empty:
         raise UsageError(
-            f"no image ({_endings()}) is in {_listed(empty)} in {base}, though each folder there is a class: "
+            f"no image ({_endings()}) is in {listed(empty)} in {base}, though each folder there is a class: "
             "remove the folder, or add images"
         )
     given = np.repeat(list(files), [len(found) for found in files.values()])
@@ -169,6 +165,6 @@ def _check_counts(codes: np.ndarray, classes: tuple[str, ...], base: Path) -> No
     few = [name for name, count in zip(classes, np.bincount(codes), strict=True) if count < 2]
     if few:
         raise UsageError(
-            f"there is only one image of {_listed(few)} in {base}, and each class needs two or more: add images, or "
+            f"there is only one image of {listed(few)} in {base}, and each class needs two or more: add images, or "
             "remove the folder"
         )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from thresher.data import digits
+from thresher.data.columns import row_keys
 from thresher.data.samples import Data, Samples
 from thresher.errors import ThresherError, UsageError
 
@@ -197,16 +198,6 @@ cifar-10-batches-py/ below the folder that --data-root or THRESHER_DATA names
         f"{source}: there is no file {names[0]}{others} in {folder}: put the official files into {below}/ below the "
         f"folder that --data-root or {ROOT} names"
     )
-
-
-def row_keys(rows: int) -> np.ndarray:
-    """The keys of rows that have no names of their own: their numbers as text.
-
-    Example:
-        >>> row_keys(2)
-        array(['0', '1'], dtype=object)
-    """
-    return np.array([str(row) for row in range(rows)], dtype=object)
 
 
 def _content(path: Path) -> bytes:

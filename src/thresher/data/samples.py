@@ -1,6 +1,7 @@
 """What a data set is to the rest of Thresher: rows of inputs with given labels, and what is known about them."""
 
 import hashlib
+import zlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -32,6 +33,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def dense(self, rows: Tensor | None = None) -> Tensor:
+        """Inputs of some rows (int64 ``[n]``; default all) as one tensor, read from their files where they lie there."""
+        rows = torch.arange(len(self)) if rows is None else rows
+        return self.inputs[rows] if isinstance(self.inputs, Tensor) else self.inputs.read(rows)
 
     def take(self, rows: np.ndarray) -> "Samples":
         """The given rows (integer array), in that order."""
@@ -82,6 +88,13 @@ class Data:
         """The same data with other given labels (int64 ``[N]``), for instance after noise was put in."""
         return replace(self, train=replace(self.train, labels=labels, clean=clean))
 
+    def keep(self, rows: np.ndarray) -> "Data":
+        """The same data with these training rows alone (integer array), in that order."""
+        if len(rows) == len(self.train) and np.array_equal(rows, np.arange(len(rows))):
+            return self
+        table = None if self.table is None else self.table.iloc[rows].reset_index(drop=True)
+        return replace(self, train=self.train.take(rows), table=table)
+
     @cached_property
     def fingerprint(self) -> str:
         """A SHA-256 over inputs, given labels, keys, test set and class names: equal data has an equal fingerprint."""
@@ -89,7 +102,22 @@ class Data:
         tested = () if self.test is None else (self.test.inputs, self.test.labels)
         for part in (self.train.inputs, self.train.labels, *tested):
             digest.update(str(tuple(part.shape)).encode())
-            digest.update(part.contiguous().numpy().data)
+            digest.update(_content(part))
         digest.update("\0".join(self.train.keys).encode())
         digest.update("\0".join(self.classes).encode())
         return digest.hexdigest()
+
+    def marks(self) -> pd.DataFrame:
+        """One row per training row: key, given label, and a short text that changes when the input does."""
+        inputs = self.train.inputs
+        if isinstance(inputs, Tensor):
+            marks = [f"{zlib.crc32(row.data):08x}" for row in inputs.contiguous().numpy()]
+        else:
+            marks = inputs.marks()
+        given = np.asarray(self.classes, dtype=object)[self.train.labels.numpy()]
+        return pd.DataFrame({"key": self.train.keys, "given": given, "mark": marks})
+
+
+def _content(part: Tensor | Lazy) -> bytes | memoryview:
+    """What stands for a tensor, or for inputs that stay in their files, in the fingerprint."""
+    return part.contiguous().numpy().data if isinstance(part, Tensor) else "\0".join(part.marks()).encode()

@@ -98,8 +98,8 @@ class Combination:
     # ---- products, sums and chains
 
     def trust(self, run: "Run") -> Tensor | None:
-        """Product of ``[N]`` weights, or None when nobody says anything."""
-        product = None
+        """Product of ``[N]`` weights, those that came with the labels among them; None when nobody says anything."""
+        product = run.weights
         for trust in self._of("trust"):
             said = trust(run)
             product = said if product is None else product if said is None else product * said

@@ -94,8 +94,12 @@ class Judge:
         margin, loss, predicted = run.scan(_margins(run), nets=nets)
         before = run.table("monitor.predicted", dtype=torch.int64, fill=-1)
         last = before.full()
-        changes = None if run.epoch == 1 else float((last != predicted).double().mean())
+        moved = last != predicted
+        changes = None if run.epoch == 1 else float(moved.double().mean())
         before.assign(predicted)
+        flips = run.table("monitor.flips", dtype=torch.int64)
+        if run.epoch > 1:
+            flips.assign(flips.full() + moved)
         for name, now in (("monitor.margin", margin), ("monitor.loss", loss)):
             table = run.table(name)
             mean = table.full()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import one_hot
 
 from thresher.engine import checkpoint, passes, state
 from thresher.engine.method import EPOCH_SLOTS, described, name_of
@@ -26,7 +25,7 @@ def plain_epoch(run: "Run") -> None:
     """One pass over the training rows, each slot called once per step."""
     method, trust = run.method, run.method.trust(run)
     for batch in run.batches(*(() if trust is None else (trust > 0,)), views=method.views):
-        step = method.inputs(Step(run, batch, target=one_hot(batch.label, run.outputs).float()))
+        step = method.inputs(Step(run, batch, target=run.target(batch)))
         step = replace(step, outputs=run.forward(0, *step.inputs))
         step = replace(step, target=method.target(step))
         step = replace(step, losses=method.loss(step.logits, step.target, step))

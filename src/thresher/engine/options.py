@@ -84,6 +84,9 @@ class Options:
 
     Attributes:
         net: a name of `thresher.nets`, or auto.
+        weights: a file of trained weights to start from; empty starts from random ones.
+        frozen: keep those weights as they are, and train a linear layer on their features.
+        augment: shift and mirror photographs in weak views.
         epochs: length of the run.
         batch: samples per optimiser step, over all processes and micro-batches.
         seed: of the split, the noise, the initial weights and every draw of the training.
@@ -102,10 +105,14 @@ class Options:
         keep_checkpoints: how many to keep beside the selected one.
         table_memory: gigabytes above which a table lives in a mapped file of the run folder; 0 keeps all in memory.
         checkpoint_minutes: time between checkpoints inside a long epoch.
+        workers: threads that read images which do not fit into memory; 0 chooses.
         debug: record which slots an epoch calls and compare with what it honours.
     """
 
     net: str = "auto"
+    weights: str = ""
+    frozen: bool = False
+    augment: bool = True
     epochs: int = 60
     batch: int = 128
     seed: int = 0
@@ -122,6 +129,7 @@ class Options:
     keep_checkpoints: int = 2
     table_memory: float = 0.0
     checkpoint_minutes: float = 5.0
+    workers: int = 0
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -135,6 +143,7 @@ class Options:
             (self.epochs < 1, f"epochs is {self.epochs}: it must be 1 or more"),
             (self.batch < 1, f"batch is {self.batch}: it must be 1 or more"),
             (self.accumulate < 1, f"accumulate is {self.accumulate}: it must be 1 or more"),
+            (self.workers < 0, f"workers is {self.workers}: give a number of threads, or 0 to have one chosen"),
             (self.seed < 0, f"seed is {self.seed}: it must be 0 or more"),
             (not 0 <= self.valid < 1, f"valid is {self.valid}: it is a fraction, from 0 up to but not including 1"),
             (not 0 <= self.average < 1, f"average is {self.average}: it is a decay from 0 up to but not including 1"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot, pad
 
 from thresher.engine import passes
 from thresher.engine.learning import average_buffers, average_gradients, follow, make_optimizer
@@ -48,6 +49,8 @@ class Run:
         outputs: number of network outputs, `classes` and the extra ones.
         labels: the labels in force, a table of int64; methods may correct them.
         given: the labels as given, int64 ``[N]``, never written.
+        weights: of the samples, float32 ``[N]``, as they came with the labels, or None.
+        targets: soft labels as they came, float32 ``[N, classes]``, or None.
         nets: the networks.
         epoch: number of the current epoch, from 0.
         when: the current fractional epoch, in [0, epochs).
@@ -68,6 +71,8 @@ class Run:
         runtime: Runtime | None = None,
         kept: Tensor | None = None,
         trusted: tuple[Tensor, Tensor] | None = None,
+        weights: Tensor | None = None,
+        targets: Tensor | None = None,
         folder: Path | None = None,
     ) -> None:
         self.method, self.options, self.source, self.rows = method, options, source, rows
@@ -98,6 +103,8 @@ class Run:
         for k, net in enumerate(self.nets):
             self.optimizers[str(k)] = make_optimizer(net, options.optimizer)
         self.given = labels.to(self.device)
+        self.weights = None if weights is None else weights.to(self.device)
+        self.targets = None if targets is None else targets.to(self.device)
         self.labels = self.table("labels", dtype=torch.int64, fill=lambda rows: self.given[rows])
         self._first_bad = torch.full((), torch.inf, device=self.device)
 
@@ -185,10 +192,17 @@ class Run:
         if self.trusted_set is None:
             raise ThresherError("this method needs trusted samples: pass them with trusted= or --trusted")
         rows, labels = self.trusted_set
-        when = (self.seed, self.epoch, self.position.phase, self.position.verb)
+        apart = (self.runtime.rank,) if self.runtime.rank else ()  # each process sees samples of its own
+        when = (self.seed, self.epoch, self.position.phase, self.position.verb, *apart)
         chosen = passes.trusted_rows(len(rows), size, when, self.position.done)
         shown = next(iter(self.source.open([rows[chosen]], views, mix(*when, self.position.done))))
         return Batch(chosen.to(self.device), labels[chosen].to(self.device), shown)
+
+    def target(self, batch: Batch) -> Tensor:
+        """What a batch is to be learned as, ``[B, outputs]``: its labels one-hot, or the soft labels that were given."""
+        if self.targets is None:
+            return one_hot(batch.label, self.outputs).float()
+        return pad(self.targets[batch.index], (0, self.outputs - self.classes))
 
     # ---- networks
 

@@ -37,6 +37,8 @@ class Material:
         test: a clean test set, or None.
         clean: true labels of the training rows for figures, or None; methods never see them.
         trusted: source rows and correct labels of trusted samples, or None.
+        weights: of the training rows, float32 ``[N]``, or None.
+        targets: soft labels of the training rows, float32 ``[N, classes]``, or None.
     """
 
     source: Source
@@ -48,6 +50,8 @@ class Material:
     test: Held | None = None
     clean: Tensor | None = None
     trusted: tuple[Tensor, Tensor] | None = None
+    weights: Tensor | None = None
+    targets: Tensor | None = None
 
 
 @dataclass
@@ -96,6 +100,7 @@ class Study:
         labels: Tensor | None = None,
         tables: Mapping[str, Tensor] | None = None,
         values: Mapping[str, Tensor] | None = None,
+        valid: Held | None = None,
         **options: Any,
     ) -> Run:
         """One training; a finished one is loaded, an unfinished one resumes.
@@ -108,11 +113,12 @@ class Study:
             labels: labels in force at the start, int64 ``[N]``; default: the given ones.
             tables: first contents of tables, each ``[N, ...]``.
             values: first contents of values.
+            valid: a noisy split of its own; default the study's.
             options: changes to the study's options.
         """
         settings = resolve(options, self.options)
         run = self._make(name, Combination(methods), settings, keep)
-        judge = self.judges[name] = self._judge(settings)
+        judge = self.judges[name] = self._judge(settings, valid or self.material.valid)
         checkpoints = self._checkpoints(name, settings)
         if not self._resume(run, judge, checkpoints):
             if start is not None:
@@ -160,14 +166,16 @@ class Study:
             runtime=self.runtime,
             kept=None if keep is None else keep.cpu(),
             trusted=material.trusted,
+            weights=material.weights,
+            targets=material.targets,
             folder=self._folder(name),
         )
 
-    def _judge(self, settings: Options) -> Judge:
+    def _judge(self, settings: Options, valid: Held | None) -> Judge:
         small = len(self.material.rows) <= _MONITOR_UP_TO
         watch = small if settings.monitor is None else settings.monitor
         return Judge(
-            valid=self.material.valid,
+            valid=valid,
             test=self.material.test,
             clean=self.material.clean,
             monitor=watch or settings.stop == "changes",
@@ -194,10 +202,19 @@ class Study:
         best = checkpoints.folder / str(judge.best_epoch)
         if best == newest and self.runtime.rank == 0:
             checkpoints.point_best_at(best)  # a kill may have come between the checkpoint and its link
-        if best.exists():
-            checkpoint.read_json(best)
-            run.best_weights = checkpoint.read_weights(best)
+        run.best_weights = self._best_weights(best)
         return True
+
+    def _best_weights(self, best: Path) -> dict[str, Tensor] | None:
+        """The selected epoch's weights; without them the run goes on, and a later epoch can be selected."""
+        if not best.exists():
+            return None
+        try:
+            checkpoint.read_json(best)
+            return checkpoint.read_weights(best)
+        except ThresherError as error:
+            self.warn(f"the selected epoch cannot be loaded, so the current weights stand in for it: {error}")
+            return None
 
 
 def use_best(run: Run) -> Run:

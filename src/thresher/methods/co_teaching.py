@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from thresher.engine.method import field
 from thresher.engine.step import Batch, Step
@@ -54,7 +53,7 @@ class CoTeaching:
 
     def _forward(self, run: "Run", batch: Batch, net: int) -> Step:
         method = run.method
-        step = method.inputs(Step(run, batch, target=one_hot(batch.label, run.outputs).float(), net=net))
+        step = method.inputs(Step(run, batch, target=run.target(batch), net=net))
         step = replace(step, outputs=run.forward(net, *step.inputs))
         step = replace(step, target=method.target(step))
         return replace(step, losses=method.loss(step.logits, step.target, step))

@@ -1,15 +1,11 @@
 """The figures of the report: data in, matplotlib `Figure` out. No global state, no files.
 
-Colours are taken from `PALETTE`, after Okabe and Ito's set for colour-blind readers; every one of them has a partner
-for dark pages, which `thresher.report.svg` puts in its place. Lines are named where they end rather than in a legend.
+Lines are named where they end rather than in a legend.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,58 +14,26 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from thresher.audit.dynamics import TwoGroups
+from thresher.report.palette import light, style
+from thresher.report.words import shorten
 
-PALETTE: Mapping[str, tuple[str, str]] = {
-    "ink": ("#1b2026", "#e6e9ec"),
-    "muted": ("#59636e", "#9aa5b1"),
-    "rule": ("#d5dade", "#3a434d"),
-    "surface": ("#fefefe", "#15191e"),
-    "blue": ("#0070b0", "#5cb3ea"),
-    "vermilion": ("#c44e00", "#ff8c42"),
-    "green": ("#00785a", "#34c79d"),
-    "purple": ("#a04c88", "#dc94c2"),
-    "amber": ("#9a6a00", "#e8b13a"),
-    "teal": ("#2a7f96", "#6fc3d6"),
-    "brown": ("#7d5a3c", "#c6a283"),
-}
-"""Role -> colour on a light page, colour on a dark page."""
-
-FONT = "DejaVu Sans"
-"""The font that text is measured in; it comes with matplotlib and is wide, so that the reader's own font fits too."""
-
-_STYLE: Mapping[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": ["sans-serif"],
-    "font.sans-serif": [FONT],
-    "font.size": 10.5,
-    "text.color": PALETTE["ink"][0],
-    "text.parse_math": False,
-    "axes.edgecolor": PALETTE["muted"][0],
-    "axes.labelcolor": PALETTE["muted"][0],
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlecolor": PALETTE["ink"][0],
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": PALETTE["rule"][0],
-    "grid.linewidth": 0.7,
-    "xtick.color": PALETTE["muted"][0],
-    "ytick.color": PALETTE["muted"][0],
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "lines.linewidth": 1.5,
-    "lines.solid_capstyle": "round",
-}
-_SERIES = ("vermilion", "green", "purple", "amber", "teal", "brown")
 _PANEL = (4.7, 3.1)
 _LINE_GAP = 0.062
 _NAME_LENGTH = 18
+_LONG_NAME = 26
 MATRIX_LIMIT = 14
 """Classes that a matrix figure shows at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dots:
+    """One share per row of a chart, each with its interval: float ``[K]``, NaN where a row has none."""
+
+    name: str
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    color: str
 
 
 @dataclass(frozen=True)
@@ -82,13 +46,6 @@ class Curve:
     color: str
     bold: bool = False
     mark: int | None = None
-
-
-@contextmanager
-def style(salt: str) -> Iterator[None]:
-    """The report's matplotlib settings, and ids in the SVG that depend on nothing but the drawing and `salt`."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
-        yield
 
 
 def curves(lines: Sequence[Curve], *, title: str, ceiling: float | None = None, bottom: float | None = None) -> Figure:
@@ -110,10 +67,10 @@ def curves(lines: Sequence[Curve], *, title: str, ceiling: float | None = None, 
         for line in lines:
             _draw_curve(axes, line)
         if ceiling is not None:
-            axes.axhline(ceiling, color=_light("muted"), linestyle=(0, (4, 3)), linewidth=1)
+            axes.axhline(ceiling, color=light("muted"), linestyle=(0, (4, 3)), linewidth=1)
             axes.annotate(
                 f"ceiling {ceiling:.0%}", (0, ceiling), (2, 3), xycoords=("axes fraction", "data"),
-                textcoords="offset points", color=_light("muted"), fontsize=9,
+                textcoords="offset points", color=light("muted"), fontsize=9,
             )  # fmt: skip
         lowest = min((float(np.nanmin(line.y)) for line in lines), default=0.0)
         axes.set_ylim(max(0.0, np.floor(lowest * 10) / 10) if bottom is None else bottom, 1.01)
@@ -152,7 +109,7 @@ def histogram(
         figure, axes = _panel(title)
         edges = np.histogram_bin_edges(values, bins=min(40, max(8, int(np.sqrt(len(values))))))
         _bars(axes, values, edges, wrong)
-        axes.axvline(line, color=_light("ink"), linewidth=1)
+        axes.axvline(line, color=light("ink"), linewidth=1)
         axes.annotate(
             "called wrong →", (line, 1), (4, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
             va="top", fontsize=9,
@@ -190,7 +147,7 @@ def matrix(
         figure = Figure(figsize=(size + 0.5, size), layout="constrained")
         axes = figure.add_subplot()
         _cells(axes, values, percent=percent)
-        short = [shorten(name) for name in names]
+        short = [shorten(name, _NAME_LENGTH) for name in names]
         steep = max(map(len, short), default=0) > 2
         axes.set_xticks(range(len(names)), short, rotation=45 if steep else 0, ha="right" if steep else "center")
         axes.set_yticks(range(len(names)), short)
@@ -201,15 +158,38 @@ def matrix(
         return figure
 
 
-def run_colors(count: int, chosen: int) -> list[str]:
-    """A palette role per run: blue for the chosen one, the others in turn, grey when colours run out.
+def ranges(names: Sequence[str], series: Sequence[Dots], *, title: str, xlabel: str) -> Figure:
+    """Shares with their intervals, one row per name, the first on top; several series are named in a legend.
+
+    Args:
+        names: one per row.
+        series: what to draw.
+        title: short text above the axes.
+        xlabel: what is a share of what.
 
     Example:
-        >>> run_colors(3, chosen=2)
-        ['vermilion', 'green', 'blue']
+        >>> half = Dots("elr", np.array([0.5]), np.array([0.4]), np.array([0.6]), "blue")
+        >>> [tick.get_text() for tick in ranges(["cat"], [half], title="", xlabel="right").axes[0].get_yticklabels()]
+        ['cat']
     """
-    others = iter(_SERIES)
-    return ["blue" if i == chosen else next(others, "muted") for i in range(count)]
+    with style(title + xlabel):
+        figure = Figure(figsize=(_PANEL[0], 1.0 + 0.235 * len(names) + 0.2 * (len(series) > 1)), layout="constrained")
+        axes = figure.add_subplot()
+        rows = np.arange(len(names))
+        for k, dots in enumerate(series):
+            y = rows + 0.3 * (k - (len(series) - 1) / 2)
+            axes.hlines(y, dots.low, dots.high, color=light(dots.color), linewidth=1.4, alpha=0.75)
+            axes.plot(dots.value, y, "o", color=light(dots.color), markersize=4.5, label=shorten(dots.name))
+        axes.set_yticks(rows, [shorten(name, _LONG_NAME) for name in names])
+        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=title)
+        axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
+        if len(series) > 1:
+            figure.legend(loc="outside upper left", ncols=len(series), frameon=False, fontsize=9.5, handletextpad=0.2)
+        return figure
 
 
 def column(history: pd.DataFrame, name: str) -> np.ndarray | None:
@@ -223,17 +203,6 @@ def column(history: pd.DataFrame, name: str) -> np.ndarray | None:
         return None
     values = history[name].to_numpy(dtype=float, na_value=np.nan)
     return None if np.isnan(values).all() else values
-
-
-def shorten(name: str, length: int = _NAME_LENGTH) -> str:
-    """A name that fits beside an axis: control characters out, the end cut off.
-
-    Example:
-        >>> shorten("a very long name of a class", 12)
-        'a very long…'
-    """
-    plain = "".join(c if c.isprintable() else " " for c in name)
-    return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -255,10 +224,6 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     return result
 
 
-def _light(role: str) -> str:
-    return PALETTE[role][0]
-
-
 def _panel(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=_PANEL, layout="constrained")
     axes = figure.add_subplot()
@@ -267,7 +232,7 @@ def _panel(title: str) -> tuple[Figure, Axes]:
 
 
 def _draw_curve(axes: Axes, line: Curve) -> None:
-    color, width = _light(line.color), 2.4 if line.bold else 1.4
+    color, width = light(line.color), 2.4 if line.bold else 1.4
     axes.plot(line.x, line.y, color=color, linewidth=width)
     if line.mark is not None and (line.x == line.mark).any():
         axes.plot(line.mark, line.y[line.x == line.mark][0], "o", color=color, markersize=4 + width)
@@ -280,8 +245,9 @@ def _name_ends(axes: Axes, lines: Sequence[Curve]) -> None:
     places = spread(ends, _LINE_GAP * (high - low), low, high)
     for line, place in zip(lines, places, strict=True):
         axes.annotate(
-            shorten(line.name), (1, place), (5, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-            va="center", color=_light(line.color), fontsize=9.5, fontweight="bold" if line.bold else "normal",
+            shorten(line.name, _NAME_LENGTH), (1, place), (5, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="center", color=light(line.color), fontsize=9.5,
+            fontweight="bold" if line.bold else "normal",
         )  # fmt: skip
 
 
@@ -293,12 +259,12 @@ def _bars(axes: Axes, values: np.ndarray, edges: np.ndarray, wrong: np.ndarray |
     below = np.zeros(len(edges) - 1)
     for part, role, name in parts:
         heights = np.histogram(part, edges)[0]
-        axes.stairs(below + heights, edges, baseline=below, fill=True, color=_light(role), alpha=0.55, linewidth=0)
+        axes.stairs(below + heights, edges, baseline=below, fill=True, color=light(role), alpha=0.55, linewidth=0)
         if name and heights.any():
             peak = int(heights.argmax())
             axes.annotate(
                 name, (edges[peak : peak + 2].mean(), below[peak] + heights[peak]), (0, 3), ha="center",
-                textcoords="offset points", color=_light(role), fontsize=9,
+                textcoords="offset points", color=light(role), fontsize=9,
             )  # fmt: skip
         below = below + heights
     axes.set_ylim(0, max(1.0, float(below.max())) * 1.18)
@@ -309,7 +275,7 @@ def _group_lines(axes: Axes, groups: TwoGroups, edges: np.ndarray, area: float) 
     x, top = np.linspace(edges[0], edges[-1], 200), axes.get_ylim()[1]
     for mean, variance, weight in zip(groups.means, groups.variances, groups.weights, strict=True):
         density = np.exp(-((x - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
-        axes.plot(x, np.minimum(area * weight * density, 2 * top), color=_light("ink"), linewidth=1.3)
+        axes.plot(x, np.minimum(area * weight * density, 2 * top), color=light("ink"), linewidth=1.3)
     axes.set_ylim(0, top)
 
 
@@ -318,7 +284,7 @@ def _cells(axes: Axes, values: np.ndarray, *, percent: bool) -> None:
     top = float(values.max()) or 1.0
     for i, j in np.ndindex(*values.shape):
         share = float(values[i, j]) / top
-        box = Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=_light("blue"), alpha=0.06 + 0.54 * share)
+        box = Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=light("blue"), alpha=0.06 + 0.54 * share)
         axes.add_patch(box)
         if share:
             text = f"{values[i, j] * 100:.0f}" if percent else f"{values[i, j]:.0f}"

@@ -1,23 +1,24 @@
 """The page: one HTML file with everything in it, readable without a network, on paper, on a phone, in the dark."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jinja2 import Environment, StrictUndefined
+import pandas as pd
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
-from thresher.report import figures, pictures, svg, words
+from thresher.report import cards, pictures, sentences, svg, tables, words
+from thresher.report.columns import Columns
+from thresher.report.palette import PALETTE, run_colors
 from thresher.report.pictures import Picture
 from thresher.report.view import Report
 
-_GALLERY = 24
-_THUMBNAIL = 128
+PAIRS = 10
+"""Pairs of classes that a table names at most."""
+
+_SUMS = ("labels", "suspects", "wrong")
 
 
 def write(path: Path, report: Report) -> Path:
@@ -59,59 +60,25 @@ def render(report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Ma
         drawn: the figures by section.
         documents: their SVG by name.
     """
-    home = files("thresher.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(home.joinpath("template.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    known = Columns(report)
+    environment = Environment(
+        loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
         report=report,
         words=words,
-        css=Markup(_colors() + home.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        say=sentences,
+        css=Markup(_colors() + _own("style.css")),  # noqa: S704 - our own file
         drawings={
             section: [svg.inline(documents[p.name], p.name, p.alt) for p in group] for section, group in drawn.items()
         },
-        colors=figures.run_colors(len(report.runs), report.chosen),
-        cards=gallery(report),
-        shown_classes=pictures.busiest(report.suspects, report.classes) if len(report.suspects) else [],
+        colors=run_colors(len(report.runs), report.chosen),
+        curves=pictures.CURVES,
         noise=noise_facts(report.noise),
-        ceiling=pictures.ceiling(report),
+        **_suspects(report, known),
+        **_accuracy(report),
+        correction=_correction(report, known),
     )
-
-
-def gallery(report: Report, limit: int = _GALLERY) -> list[dict[str, Any]]:
-    """The top suspects as the template shows them: ``key, given, suggested, p, reasons, image, truth``.
-
-    ``image`` is a data URI or None; ``truth`` is the true class's name, None where it is not known.
-    """
-    truth = report.truth or {}
-    return [
-        {
-            "key": row["key"],
-            "given": row["given"],
-            "suggested": row["suggested"],
-            "p": row["p_suggested"],
-            "reasons": row["reasons"],
-            "image": data_uri(None if report.image is None else report.image(int(row["row"]))),
-            "truth": truth.get(row["key"]),
-        }
-        for row in report.suspects.head(limit).to_dict("records")
-    ]
-
-
-def data_uri(image: np.ndarray | None) -> str | None:
-    """An image (uint8 ``[H, W]`` or ``[H, W, 1, 3 or 4]``) as an inline PNG of at most 128 pixels a side.
-
-    Example:
-        >>> data_uri(np.zeros((2, 2), dtype=np.uint8))[:22], data_uri(None)
-        ('data:image/png;base64,', None)
-    """
-    if image is None:
-        return None
-    plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    picture = Image.fromarray(np.ascontiguousarray(plain))
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def noise_facts(noise: Mapping[str, Any] | None) -> dict[str, str]:
@@ -125,13 +92,61 @@ def noise_facts(noise: Mapping[str, Any] | None) -> dict[str, str]:
     return {
         rates.get(name, name): words.percent(float(value)) if name in rates else str(value)
         for name, value in (noise or {}).items()
-        if isinstance(value, str | int | float)
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+
+
+def _suspects(report: Report, known: Columns) -> dict[str, Any]:
+    """What the sections about suspects show."""
+    run, suspects, wrong = report.run, report.suspects, report.wrong_labels
+    found, contrasts = len(suspects) > 0, known.contrasts()
+    return {
+        "cards": cards.suspects(report, known),
+        "contrasts": contrasts,
+        "reach": max((abs(one.difference) for one in contrasts), default=1.0),
+        "shown_classes": pictures.busiest(suspects, report.classes) if found else [],
+        "pairs": tables.top(words.pairs(suspects), PAIRS + 1, ["count"]) if found else ([], None),
+        "per_class": tables.top(tables.by_class(run.issues, run.flagged, wrong), tables.ROWS, _SUMS) if found else None,
+        "witnesses": tables.witnesses(run.issues) if found else None,
+        "doubted": tables.doubted_by(run.issues, run.flagged, wrong).to_dict("records") if found else [],
+        "overlap": tables.overlap([report.runs[i] for i in report.order]),
+    }
+
+
+def _accuracy(report: Report) -> dict[str, Any]:
+    """What the sections about accuracy show besides the report's own values."""
+    per_class = report.run.per_class
+    rows = tables.recalls(per_class) if per_class else None
+    return {
+        "balanced": [tables.balanced(run.per_class) for run in report.runs],
+        "recalls": None if rows is None or rows.empty else tables.top(rows, tables.ROWS, ["right", "total"]),
+    }
+
+
+def _correction(report: Report, known: Columns) -> dict[str, Any] | None:
+    """What the section about a correction shows."""
+    if report.label_changes is None:
+        return None
+    changes = tables.changed(report)
+    return {
+        "said": sentences.correction(report),
+        "pairs": tables.top(words.pairs(changes.rename(columns={"label": "suggested"})), PAIRS + 1, ["count"]),
+        "cards": cards.changes(report, known),
+        "count": len(changes),
+        "runs": [] if report.before is None else [("before", report.before), ("after", report.run)],
     }
 
 
 def _draw(report: Report) -> dict[str, list[Picture]]:
     """All figures, by the section they stand in."""
-    single = {"pairs": pictures.pairs(report), "noise": pictures.transitions(report)}
+    run = report.run
+    counted = tables.by_class(run.issues, run.flagged, report.wrong_labels) if run.flagged.any() else pd.DataFrame()
+    single = {
+        "pairs": pictures.pairs(report),
+        "noise": pictures.transitions(report),
+        "classes": pictures.classes(report, counted),
+        "recalls": pictures.recalls(report),
+    }
     return {
         "accuracy": pictures.accuracy(report),
         "memorisation": pictures.memorisation(report),
@@ -140,10 +155,15 @@ def _draw(report: Report) -> dict[str, list[Picture]]:
     }
 
 
+def _own(name: str) -> str:
+    """A file of this package."""
+    return files("thresher.report").joinpath(name).read_text(encoding="utf-8")
+
+
 def _colors() -> str:
     """The palette as CSS variables, for light and dark pages and for paper."""
-    light = "".join(f"--{role}:{pair[0]};" for role, pair in figures.PALETTE.items())
-    dark = "".join(f"--{role}:{pair[1]};" for role, pair in figures.PALETTE.items())
+    light = "".join(f"--{role}:{pair[0]};" for role, pair in PALETTE.items())
+    dark = "".join(f"--{role}:{pair[1]};" for role, pair in PALETTE.items())
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 

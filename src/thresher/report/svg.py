@@ -7,9 +7,11 @@ import warnings
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from thresher.report.figures import FONT, PALETTE, style
+from thresher.report.palette import FONT, PALETTE, style
 
 _READERS_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+_LARGEST = 1.1  # times its natural size, so that text is of one size in all figures of a page
 
 
 def document(figure: Figure, name: str) -> str:
@@ -51,7 +53,9 @@ def inline(text: str, name: str, alt: str) -> Markup:
     """
     body = text[text.index("<svg") :]
     box = body.split('viewBox="', 1)[1].split('"', 1)[0]
-    head = f'<svg class="drawing" role="img" aria-label="{escape(alt)}" viewBox="{box}" width="{box.split()[2]}pt">'
+    width = float(box.split()[2])
+    head = f'<svg class="drawing" role="img" aria-label="{escape(alt)}" viewBox="{box}" width="{width:g}pt"'
+    head += f' style="max-width:{_LARGEST * width:.0f}pt">'
     body = body[body.index(">") + 1 :]
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
     # Only inside tags: a class may be called "#1b2026".

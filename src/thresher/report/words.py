@@ -1,4 +1,4 @@
-"""The sentences of the report, for readers who never read a paper."""
+"""Numbers and names for people, and what a list of suspects comes to. Needs neither matplotlib nor torch."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from thresher.audit.scores import interval
-from thresher.report.view import Report
 
 UNKNOWN = "\N{EN DASH}"
+_NAME_LENGTH = 40
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -21,6 +21,20 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     return UNKNOWN if fraction is None or np.isnan(fraction) else f"{fraction * 100:.{digits}f}\xa0%"
 
 
+def share(part: int, whole: int) -> str:
+    r"""A part of a whole as percent, with as many digits as tell something.
+
+    Example:
+        >>> share(120, 1000), share(312, 10000), share(1, 100000), share(0, 0) == UNKNOWN
+        ('12\xa0%', '3.1\xa0%', 'under 0.1\xa0%', True)
+    """
+    if not whole:
+        return UNKNOWN
+    if 0 < part / whole < 0.001:
+        return "under 0.1\xa0%"
+    return percent(part / whole, 1 if 0 < part / whole < 0.0995 else 0)
+
+
 def between(fraction: float | None, n: int | None) -> str:
     """The 95 % interval of a fraction of `n`, in percent without the sign; empty where either is unknown.
 
@@ -28,22 +42,45 @@ def between(fraction: float | None, n: int | None) -> str:
         >>> between(0.95, 360), between(0.95, None)
         ('92.2 to 96.8', '')
     """
-    if fraction is None or not n:
+    if fraction is None or np.isnan(fraction) or not n:
         return ""
     low, high = interval(fraction * n, n)
     return f"{low * 100:.1f} to {high * 100:.1f}"
+
+
+def measured(part: int, whole: int) -> str:
+    r"""A share with its 95 % interval, for a sentence.
+
+    Example:
+        >>> measured(95, 100)
+        '95.0\xa0%, 95\xa0% interval 88.8 to 97.8'
+    """
+    return f"{percent(part / whole)}, 95\xa0% interval {between(part / whole, whole)}" if whole else UNKNOWN
+
+
+def roughly(fraction: float, n: int | None) -> str:
+    r"""A fraction of `n` with its 95 % interval behind it, where there is one.
+
+    Example:
+        >>> roughly(0.95, 360), roughly(0.95, None)
+        ('95.0\xa0% (92.2 to 96.8)', '95.0\xa0%')
+    """
+    ends = between(fraction, n)
+    return f"{percent(fraction)} ({ends})" if ends else percent(fraction)
 
 
 def duration(seconds: float) -> str:
     """Seconds for people.
 
     Example:
-        >>> duration(4.25), duration(75), duration(7320)
-        ('4.2 s', '1 min 15 s', '2 h 2 min')
+        >>> duration(4.25), duration(42.4), duration(75), duration(7320)
+        ('4.2 s', '42 s', '1 min 15 s', '2 h 2 min')
     """
-    if seconds < 60:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
@@ -58,68 +95,101 @@ def count(n: int, thing: str, things: str = "") -> str:
     return f"{n:,} {thing if n == 1 else things or thing + 's'}"
 
 
-def headline(report: Report) -> str:
-    """The finding in one sentence."""
-    issues, name = report.run.issues, report.run.title
-    if not len(issues):
-        return f"{name} was trained on {report.data}; no search for wrong labels was made."
-    found = len(report.suspects)
-    if not found:
-        return f"None of {count(len(issues), 'label')} looks wrong to {name}."
-    verb = "looks" if found == 1 else "look"
-    return f"{found:,} of {count(len(issues), 'label')} ({percent(found / len(issues), 0)}) {verb} wrong to {name}."
-
-
-def certainty(report: Report) -> str:
-    """How sure the finding is: measured where the truth is known, otherwise by probability and agreement."""
-    suspects, wrong = report.suspects, report.wrong(report.run.issues)
-    if not len(suspects):
-        return ""
-    if wrong is None:
-        return _certainty_without_truth(suspects)
-    hits, total = int(wrong[report.run.issues["is_label_issue"].to_numpy(dtype=bool)].sum()), int(wrong.sum())
-    return (
-        f"The true labels of this data are known, so the list can be marked: {hits:,} of the {len(suspects):,}"
-        f" ({percent(hits / len(suspects))}) really are wrong"
-        + (f", and they are {percent(hits / total)} of all {count(total, 'wrong label')}." if total else ".")
-    )
-
-
-def _certainty_without_truth(suspects: pd.DataFrame) -> str:
-    sure = int((suspects["p_suggested"] >= 0.9).sum())
-    text = f"For {sure:,} of the {len(suspects):,} the suggested label has a probability of 90 % or more."
-    others = [str(name) for name in suspects.columns if str(name).startswith("score_")][1:]
-    if others:
-        agreed = int((suspects[others] > 0).all(axis=1).sum())
-        names = " and ".join(name.removeprefix("score_") for name in others)
-        text += f" {agreed:,} are doubted by {names} as well."
-    return f"{text} The true labels are not known: look at the suspects before you change them."
-
-
-def training(report: Report) -> str:
-    """What wrong labels did to ordinary training, and what the chosen method made of them."""
-    plain, run = report.plain, report.run
-    if run.last is None:
-        return ""
-    if plain is None or plain.last is None:
-        return f"On clean test data {run.title} is right in {percent(run.last)} of cases after its last epoch."
-    return (
-        f"Trained on these labels in the ordinary way ({plain.title}), a network ends with {percent(plain.last)} right"
-        f" on clean test data; with {run.title} it ends with {percent(run.last)}."
-    )
-
-
-def ends(lines: Sequence[tuple[str, np.ndarray]]) -> str:
-    r"""Where lines end, as the text alternative of a figure.
+def listed(items: Sequence[str]) -> str:
+    """Items as one reads them out.
 
     Example:
-        >>> ends([("elr", np.array([0.2, 0.95])), ("gce", np.array([0.3, np.nan]))])
-        'elr ends at 95\xa0%, gce at 30\xa0%.'
+        >>> listed(["a"]), listed(["a", "b", "c"])
+        ('a', 'a, b and c')
     """
-    parts = [f"{name} {'at' if i else 'ends at'} {percent(float(_last(y)), 0)}" for i, (name, y) in enumerate(lines)]
-    return ", ".join(parts) + "."
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
 
 
-def _last(y: np.ndarray) -> float:
-    known = y[~np.isnan(y)]
-    return float(known[-1]) if known.size else float("nan")
+def shorten(name: str, length: int = _NAME_LENGTH) -> str:
+    r"""A name that fits where it stands: control characters out, the end cut off.
+
+    Example:
+        >>> shorten("a very long name of a class", 12), shorten("a\x1b[2Jb\n")
+        ('a very long…', 'a [2Jb ')
+    """
+    plain = "".join(c if c.isprintable() else " " for c in str(name))
+    return plain if len(plain) <= length else plain[: length - 1] + "…"
+
+
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """How often each pair of labels occurs, most frequent first, ties by name: ``given, suggested, count``.
+
+    Args:
+        table: one row per label, with the columns ``given, suggested``.
+
+    Example:
+        >>> table = pd.DataFrame({"given": ["cat", "dog", "cat"], "suggested": ["dog", "cat", "dog"]})
+        >>> pairs(table).to_dict("records")[0]
+        {'given': 'cat', 'suggested': 'dog', 'count': 2}
+    """
+    counted = table.groupby(["given", "suggested"], sort=True, observed=True).size().reset_index(name="count")
+    return counted.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+
+
+def summary(issues: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    r"""What was found, in plain sentences: how many labels, of which class, mistaken for what.
+
+    Args:
+        issues: the columns ``given, suggested, is_label_issue`` of ``issues.csv``.
+        classes: class names.
+
+    Returns:
+        One to three sentences. Control characters in names become spaces, so that a terminal can show them.
+
+    Example:
+        >>> given = ["Shirt"] * 6 + ["T-shirt"] * 4 + ["Coat"] * 10
+        >>> suggested = ["T-shirt"] * 3 + ["Shirt"] * 4 + given[7:]
+        >>> issues = pd.DataFrame({"given": given, "suggested": suggested})
+        >>> issues["is_label_issue"] = issues["given"] != issues["suggested"]
+        >>> for sentence in summary(issues, ["T-shirt", "Coat", "Shirt"]):
+        ...     print(sentence.replace("\xa0", " "))
+        4 of 20 labels (20 %) look wrong.
+        Most of them are labelled Shirt (3 of 6, 50 %).
+        The most frequent mistake: Shirt that should be T-shirt (3).
+    """
+    if not len(issues):
+        return ["There are no labels to judge."]
+    found = issues.loc[issues["is_label_issue"].to_numpy(dtype=bool), ["given", "suggested"]]
+    if not len(found):
+        return [f"None of {count(len(issues), 'label')} looks wrong."]
+    verb = "looks" if len(found) == 1 else "look"
+    first = f"{len(found):,} of {count(len(issues), 'label')} ({share(len(found), len(issues))}) {verb} wrong."
+    top = pairs(found)
+    if len(found) == 1:
+        return [first, f"It is labelled {shorten(top['given'][0])} and should be {shorten(top['suggested'][0])}."]
+    sizes = issues["given"].value_counts()
+    if len(classes) == 2:
+        return [first, _both_ways(top, sizes)]
+    return [first, _worst_class(found["given"].value_counts(), sizes, len(found)), _worst_pair(top)]
+
+
+def _both_ways(top: pd.DataFrame, sizes: pd.Series) -> str:
+    """Of two classes: how many of each should be the other."""
+    parts = [
+        f"{n:,} of {sizes[given]:,} labelled {shorten(given)} should be {shorten(suggested)} ({share(n, sizes[given])})"
+        for given, suggested, n in top.itertuples(index=False)
+    ]
+    return listed(parts) + "."
+
+
+def _worst_class(doubted: pd.Series, sizes: pd.Series, found: int) -> str:
+    n = int(doubted.max())
+    name = min(str(one) for one in doubted.index[doubted == n])
+    part = f"({n:,} of {sizes[name]:,}, {share(n, int(sizes[name]))})"
+    if n == found:
+        return f"All of them are labelled {shorten(name)} {part}."
+    if n > found / 2:
+        return f"Most of them are labelled {shorten(name)} {part}."
+    return f"The label doubted most often is {shorten(name)} {part}."
+
+
+def _worst_pair(top: pd.DataFrame) -> str:
+    given, suggested, n = shorten(top["given"][0]), shorten(top["suggested"][0]), int(top["count"][0])
+    if n == 1:
+        return f"No mistake is made twice; one is {given} that should be {suggested}."
+    return f"The most frequent mistake: {given} that should be {suggested} ({n:,})."

@@ -1,0 +1,154 @@
+"""Which labels a training learns from: as given, with noise put in, corrected by a file, trusted."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thresher import noise
+from thresher.data import Data
+from thresher.data.labels import read_keyed, read_labels
+from thresher.errors import UsageError
+from thresher.noise import Noise, hopeless
+
+
+@dataclass(frozen=True, eq=False)
+class Labelling:
+    """Data with the labels that a training learns from, and what is known about them.
+
+    Attributes:
+        data: its training rows, without those that were left out.
+        noise: what is wrong on purpose or by known human error, of the same rows, or None.
+        before: the labels before a file corrected them, int64 ``[N]``, or None.
+        left_out: keys and former labels (class names) of the rows that a file leaves out.
+        weights: of the rows, float32 ``[N]``, or None.
+        targets: soft labels, float32 ``[N, K]``, or None.
+        trusted: rows that are known to be right, int64.
+    """
+
+    data: Data
+    noise: Noise | None = None
+    before: Tensor | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
+    weights: Tensor | None = None
+    targets: Tensor | None = None
+    trusted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+def labelled(
+    data: Data,
+    *,
+    noise: Sequence[str] = (),
+    mapping: str | None = None,
+    labels: str | None = None,
+    trusted: str | None = None,
+    seed: int,
+) -> Labelling:
+    """Put noise in, then the corrections of a file, then trusted labels.
+
+    Args:
+        data: as it was read.
+        noise: texts ``NAME:RATE[:SEED]``.
+        mapping: class pairs of asymmetric noise, as in ``cat>dog,dog>cat``.
+        labels: a CSV file of key and label for every row, with weights or soft labels where it has such columns.
+        trusted: ``per-class:N`` (needs known true labels) or a CSV file of key and label.
+        seed: of the noise and of the choice of trusted rows.
+
+    Raises:
+        UsageError: whatever cannot be done with these data.
+    """
+    result = _with_noise(data, noise, mapping, seed)
+    if labels is not None:
+        result = _corrected(result, labels)
+    return result if trusted is None else _trusting(result, trusted, seed)
+
+
+def _with_noise(data: Data, specs: Sequence[str], mapping: str | None, seed: int) -> Labelling:
+    if not specs:
+        if mapping is not None:
+            raise UsageError("a map of classes is for asymmetric noise, and no noise is asked for: add --noise")
+        return Labelling(data, _human(data))
+    if data.train.clean is not None:
+        raise UsageError(f"the labels of {data.name} are wrong as people made them: leave --noise out")
+    drawn = noise.apply(
+        specs,
+        data.train.labels.numpy(),
+        data.classes,
+        seed=seed,
+        confusions=data.confusions,
+        superclasses=data.superclasses,
+        map_text=mapping,
+    )
+    if drawn.rows is not None:
+        data = data.keep(drawn.rows)
+    if sentence := hopeless(drawn):
+        warnings.warn(sentence, stacklevel=4)
+    return Labelling(data.with_labels(torch.as_tensor(drawn.labels), torch.as_tensor(drawn.clean)), drawn)
+
+
+def _human(data: Data) -> Noise | None:
+    """What is known of labels that people got wrong, as a manifest like that of noise put in."""
+    if data.train.clean is None:
+        return None
+    given, clean = data.train.labels.numpy(), data.train.clean.numpy()
+    rate = float(np.mean(given != clean))
+    return Noise(given, clean, data.name, noise.VERSION, 0, rate, data.classes)
+
+
+def _corrected(before: Labelling, path: str) -> Labelling:
+    """Labels, weights and soft labels of a file; rows whose label is empty there are left out."""
+    file = read_labels(Path(path), before.data.train.keys, before.data.classes)
+    kept = np.flatnonzero(file.labels >= 0)
+    labels = torch.as_tensor(file.labels[kept])
+    data = before.data.keep(kept)
+    missing = sorted(set(range(len(data.classes))) - set(labels.unique().tolist()))
+    if missing:
+        raise UsageError(
+            f"{path} leaves no row with the label {data.classes[missing[0]]!r}: a class needs rows to be learned from"
+        )
+    gone, names = np.flatnonzero(file.labels < 0), before.data.classes
+    drawn = before.noise
+    if drawn is not None:
+        rows = kept if drawn.rows is None else drawn.rows[kept]
+        drawn = replace(drawn, labels=file.labels[kept], clean=drawn.clean[kept], rows=rows)
+    return Labelling(
+        data.with_labels(labels, data.train.clean),
+        drawn,
+        before=before.data.train.labels[torch.as_tensor(kept)],
+        left_out=tuple((before.data.train.keys[row], names[int(before.data.train.labels[row])]) for row in gone),
+        weights=None if file.weights is None else torch.as_tensor(file.weights[kept]),
+        targets=None if file.targets is None else torch.as_tensor(file.targets[kept]),
+    )
+
+
+def _trusting(before: Labelling, said: str, seed: int) -> Labelling:
+    data = before.data
+    if said.startswith("per-class:"):
+        rows, labels = _per_class(said, data, seed)
+    else:
+        rows, labels = read_keyed(Path(said), data.train.keys, data.classes)
+    changed = data.train.labels.clone()
+    changed[torch.as_tensor(rows)] = torch.as_tensor(labels)
+    return replace(before, data=data.with_labels(changed, data.train.clean), trusted=rows)
+
+
+def _per_class(said: str, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """N rows of each true class, and their true labels."""
+    count = said.removeprefix("per-class:")
+    if not count.isdecimal() or int(count) < 1:
+        raise UsageError(
+            f"trusted is {said!r}: write per-class:N with N samples of each class, for instance per-class:10"
+        )
+    if data.train.clean is None:
+        raise UsageError(
+            "per-class trusted samples need known true labels: put noise in with --noise, or pass a CSV file"
+        )
+    draws = np.random.Generator(np.random.PCG64(seed))
+    clean = data.train.clean.numpy()
+    rows = [draws.permutation(np.flatnonzero(clean == k))[: int(count)] for k in range(len(data.classes))]
+    chosen = np.sort(np.concatenate(rows))
+    return chosen, clean[chosen]

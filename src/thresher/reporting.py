@@ -1,0 +1,125 @@
+"""Reports of finished runs: one, several side by side, or one before and after its labels were corrected."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thresher import report
+from thresher.correct import origin
+from thresher.data import Data
+from thresher.errors import ThresherError
+from thresher.findings import choose
+from thresher.jobs import reloaded
+from thresher.noise import Noise
+from thresher.report import RunView
+from thresher.result import Result, load, read_changes
+
+
+def write_report(
+    results: Sequence[Result],
+    path: Path,
+    *,
+    title: str,
+    data: Data | None = None,
+    chosen: int = 0,
+    beside: Sequence[dict[str, Any]] = (),
+) -> Path:
+    """One report over one run or several.
+
+    Args:
+        results: finished runs.
+        path: of the HTML file.
+        title: the heading.
+        data: that of the chosen run, for pictures, texts and values of the suspects, or None.
+        chosen: the run whose suspects are shown.
+        beside: further entries for the table of detectors, as in `Result.detections`.
+    """
+    first = results[chosen]
+    facts, noise = first.run["data"], first.noise
+    names = np.array(facts["classes"])
+    truth = None
+    if noise is not None and data is not None:
+        truth = dict(zip(data.train.keys, names[noise.clean], strict=True))
+    return report.write(
+        path,
+        report.Report(
+            title=title,
+            data=f"{facts['name']}: {facts['rows']:,} labelled samples, {len(names)} classes",
+            classes=facts["classes"],
+            runs=[result.view() for result in results],
+            chosen=chosen,
+            detections=[*first.detections, *beside],
+            noise=None if noise is None else _noise_facts(noise, human=not first.run["request"]["noise"]),
+            truth=truth,
+            image=None if data is None else _pictures(data),
+            table=None if data is None else data.table,
+            text_column=None if data is None else data.shown,
+            before=_before(first),
+            label_changes=_changes(first),
+            command=first.run["command"],
+            versions=first.run["versions"],
+            test_size=facts["test"] or None,
+        ),
+    )
+
+
+def compare(results: Sequence[Result], path: Path, *, root: str | Path | None = None) -> Path:
+    """A report over finished runs; the suspects are those of the one with the best noisy-validation accuracy.
+
+    The data is read again for its pictures; where it is gone, the report goes without.
+
+    Args:
+        results: one or more.
+        path: of the HTML file.
+        root: the folder of official data files.
+
+    Raises:
+        UsageError: a run is unfinished.
+    """
+    chosen = choose([result.selected_valid for result in results])
+    data = reloaded(results[chosen].path, root=root)
+    title = " and ".join(result.path.name for result in results) if len(results) < 3 else f"{len(results)} runs"
+    return write_report(results, path, title=title, data=data, chosen=chosen)
+
+
+def _before(result: Result) -> RunView | None:
+    """The run whose suspects were corrected in the labels of this one, where it can be found."""
+    labels = result.run["request"]["reading"]["labels"]
+    about = None if labels is None else origin(Path(labels))
+    if about is None or not about.get("run"):
+        return None
+    try:
+        return load(about["run"]).view()
+    except (ThresherError, OSError, KeyError):
+        return None  # the report is about this run; the other may be gone, or of another version
+
+
+def _changes(result: Result) -> pd.DataFrame | None:
+    """The labels that were corrected; rows left out have no label to show."""
+    changes = read_changes(result.path)
+    return None if changes is None else changes[changes["label"] != ""].reset_index(drop=True)
+
+
+def _noise_facts(noise: Noise, human: bool) -> dict[str, Any]:
+    return {
+        "generator": noise.generator,
+        "nominal": noise.nominal,
+        "realised": noise.realised,
+        "seed": noise.seed,
+        "matrix": noise.matrix,
+        "human": human,
+    }
+
+
+def _pictures(data: Data) -> Callable[[int], np.ndarray | None]:
+    def picture(row: int) -> np.ndarray | None:
+        if not data.is_image:
+            return None
+        image = data.train.dense(torch.tensor([row]))[0].numpy()
+        return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+
+    return picture
