@@ -150,7 +150,7 @@ def test_pickled_objects_are_refused_and_not_run(arrays: dict[str, Any], workpla
         (["--cross-fit", "500"], r"cross_fit is 500: it is a number of folds"),
         (["--trusted", "per-class:0"], r"trusted is 'per-class:0': write per-class:N"),
         (["--trusted", "per-class:5"], r"per-class trusted samples need known true labels"),
-        (["--trusted", "absent.csv"], r"the trusted file 'absent\.csv' cannot be read"),
+        (["--trusted", "absent.csv"], r"there is no file absent\.csv: check the path"),
         (["--name", "a/b"], r"name is 'a/b': it names one folder below runs"),
         (["--name", "other"], r"both out 'run' and name 'other' are given"),
         (["-c", "absent.toml"], r"the configuration absent\.toml cannot be read"),
@@ -246,7 +246,7 @@ def test_cuda_that_is_absent(device: str, npz: str, arrays: dict[str, Any], thre
 @pytest.mark.parametrize(
     ("text", "pattern"),
     [
-        ("", r"cannot be read"),
+        ("", r"is empty"),
         ("key,label\n", r"has no rows"),
         ("key\n3\n", r"has no column 'label'"),
         ("key,label\n3,7\n", r"has the label '7', which the data does not know"),

@@ -40,7 +40,7 @@ def test_everything_is_in_the_folder(arrays: Arrays, workplace: Path) -> None:
     )
     assert seen == [(None, 1), (None, 2)]
     names = {"best", "checkpoints", "figures", "issues.csv", "metrics.jsonl", "noise.npz", "report.html", "run.json"}
-    assert {p.name for p in result.path.iterdir()} == names | {"reader.npz", "rows.csv"}
+    assert {p.name for p in result.path.iterdir()} == names | {"reader.npz", "rows.csv", "test.csv"}
     page = (result.path / "report.html").read_text(encoding="utf-8")
     outside = [part for part in page.split('"') if part.startswith(("http:", "https:", "//"))]
     assert {part for part in outside if "www.w3.org" not in part} == set()  # those name the SVG format, nobody calls
@@ -55,7 +55,7 @@ def test_everything_is_in_the_folder(arrays: Arrays, workplace: Path) -> None:
 def test_issues_are_every_given_row_once_worst_first(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     issues = quick(arrays, noise="symmetric:0.2").issues
     assert issues is not None
-    assert list(issues.columns) == [*COLUMNS, "score_elr", "score_margin", "score_loss"]
+    assert list(issues.columns) == [*COLUMNS, "score_elr", "score_margin", "score_loss", "flips"]
     assert sorted(issues["row"]) == list(range(120))
     assert issues["key"].tolist() == issues["row"].astype(str).tolist()
     assert issues["score_elr"].is_monotonic_decreasing

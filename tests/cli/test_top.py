@@ -98,7 +98,7 @@ def test_doctor(thresher: Call) -> None:
     assert list(found) == ["versions", "devices", "threads", "extras", "data"]
     assert found["versions"]["thresher"] == importlib.metadata.version("thresher")
     assert found["data"]["digits"] == "1,437 training rows"
-    assert set(found["data"]) == {"digits", "mnist", "fashion_mnist"}
+    assert set(found["data"]) >= {"digits", "mnist", "fashion_mnist", "cifar10", "cifar10n:worse", "cifar100n"}
     said = thresher("doctor", "--data-root", "absent")
     assert said.code == 0
     assert "\n  mnist: there is no folder absent: check --data-root" in said.out

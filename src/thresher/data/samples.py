@@ -35,7 +35,7 @@ class Samples:
         return len(self.labels)
 
     def dense(self, rows: Tensor | None = None) -> Tensor:
-        """Inputs of some rows (int64 ``[n]``; default all) as one tensor, read from their files where they lie there."""
+        """Inputs of some rows (int64 ``[n]``; default all) as one tensor, read from their files if they lie there."""
         rows = torch.arange(len(self)) if rows is None else rows
         return self.inputs[rows] if isinstance(self.inputs, Tensor) else self.inputs.read(rows)
 

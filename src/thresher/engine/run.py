@@ -199,7 +199,7 @@ class Run:
         return Batch(chosen.to(self.device), labels[chosen].to(self.device), shown)
 
     def target(self, batch: Batch) -> Tensor:
-        """What a batch is to be learned as, ``[B, outputs]``: its labels one-hot, or the soft labels that were given."""
+        """What a batch is to be learned as, ``[B, outputs]``: one-hot labels, or the soft labels that were given."""
         if self.targets is None:
             return one_hot(batch.label, self.outputs).float()
         return pad(self.targets[batch.index], (0, self.outputs - self.classes))

@@ -72,8 +72,8 @@ def curves(lines: Sequence[Curve], *, title: str, ceiling: float | None = None, 
                 f"ceiling {ceiling:.0%}", (0, ceiling), (2, 3), xycoords=("axes fraction", "data"),
                 textcoords="offset points", color=light("muted"), fontsize=9,
             )  # fmt: skip
-        lowest = min((float(np.nanmin(line.y)) for line in lines), default=0.0)
-        axes.set_ylim(max(0.0, np.floor(lowest * 10) / 10) if bottom is None else bottom, 1.01)
+        drawn = [float(np.nanmin(line.y)) for line in lines] + ([] if ceiling is None else [ceiling])
+        axes.set_ylim(max(0.0, np.floor(min([*drawn, 0.9]) * 10) / 10) if bottom is None else bottom, 1.01)
         axes.set_xlabel("epoch")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -173,7 +173,7 @@ def ranges(names: Sequence[str], series: Sequence[Dots], *, title: str, xlabel: 
         ['cat']
     """
     with style(title + xlabel):
-        figure = Figure(figsize=(_PANEL[0], 1.0 + 0.235 * len(names) + 0.2 * (len(series) > 1)), layout="constrained")
+        figure = Figure(figsize=(_PANEL[0], 1.2 + 0.235 * len(names) + 0.3 * (len(series) > 1)), layout="constrained")
         axes = figure.add_subplot()
         rows = np.arange(len(names))
         for k, dots in enumerate(series):
