@@ -12,81 +12,30 @@ A row that is in the file already is not trained again, so a stopped benchmark g
 """
 
 import argparse
-import dataclasses
-import datetime
-import json
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import thresher as th
-from common import machine
+from rows import Key, balanced, collect, method_of, row
 from thresher import data as sources
 from thresher import methods as zoo
-from thresher.engine.checkpoint import write_atomically
-from thresher.engine.method import hyperparameters
 
 SETTINGS: dict[str, Any] = {
     "net": "lenet",
     "epochs": 15,
     "batch": 128,
+    "augment": False,
     "optimizer": {"name": "adam", "lr": 4e-3, "weight_decay": 0.0},
     "schedule": {"name": "constant"},
 }
-RATE = 0.4
-WRONG = {"symmetric": RATE, "asymmetric": 4 / 10 * RATE}
-TRUSTED = 10
-FIGURES = ("precision", "recall", "f1", "average_precision")
-
-
-def balanced(root: str, rows: int) -> sources.Data:
-    """The first images of each class, as many of each, and the whole test set."""
-    data = sources.load("fashion_mnist", root=root)
-    labels = data.train.labels.numpy()
-    each = rows // len(data.classes)
-    chosen = np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in range(len(data.classes))]))
-    return dataclasses.replace(data, train=data.train.take(chosen), augment=())
-
-
-def method_of(name: str, noise: str) -> Any:
-    """The method with its defaults, told the share of wrong labels where it asks for it."""
-    asks = {field.name for field in hyperparameters(zoo.load(name))}
-    return zoo.method(name, **({"noise_rate": WRONG[noise.partition(":")[0]]} if "noise_rate" in asks else {}))
-
-
-def row(data: sources.Data, method: str, noise: str, seed: int, folder: Path, epochs: int) -> dict[str, Any]:
-    """Train once, and return the figures of one table row."""
-    out = folder / f"{method}-{seed}"
-    chosen = method_of(method, noise)
-    trusted = f"per-class:{TRUSTED}" if getattr(chosen, "needs_trusted", False) else None
-    settings = {**SETTINGS, "epochs": epochs}
-    result = th.fit(data, chosen, noise=noise, seed=seed, out=out, device="cpu", trusted=trusted, **settings)
-    scores = {name: result.scores[name] for name in ("last", "last10", "selected", "oracle", "best_epoch")}
-    found, seconds = result.detections[0], round(result.seconds)
-    shutil.rmtree(out)
-    return {
-        "method": method,
-        "settings": repr(chosen),
-        "noise": noise,
-        "seed": seed,
-        "sees_clean": trusted is not None,
-        **scores,
-        "realised": None if result.noise is None else result.noise.realised,
-        "detector": found["name"],
-        **{name: found[name] for name in FIGURES},
-        "seconds": seconds,
-    }
+WRONG = {"symmetric": 0.4, "asymmetric": 0.16}
+TRUSTED = "per-class:10"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--noise", nargs="+", default=[f"symmetric:{RATE}", f"asymmetric:{RATE}"])
+    parser.add_argument("--noise", nargs="+", default=["symmetric:0.4", "asymmetric:0.4"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", default=zoo.names())
     parser.add_argument("--rows", type=int, default=10_000)
@@ -95,31 +44,20 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Train every method, noise and seed that the file lacks; write it after each."""
+    """Train every method, noise and seed that the file lacks."""
     args = arguments()
-    data = balanced(args.data_root, args.rows)
-    done = json.loads(args.out.read_text())["rows"] if args.out.exists() else []
-    known = {(one["method"], one["noise"], one["seed"]) for one in done}
-    wanted = [(m, n, s) for s in args.seeds for n in args.noise for m in args.methods if (m, n, s) not in known]
-    with tempfile.TemporaryDirectory() as folder:
-        for method, noise, seed in wanted:
-            done.append(row(data, method, noise, seed, Path(folder), args.epochs))
-            print(done[-1], flush=True)
-            document = {
-                "benchmark": "fashion-mnist",
-                "command": "python " + " ".join("DIR" if word == args.data_root else word for word in sys.argv),
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "machine": machine(),
-                "settings": {
-                    "data": "fashion_mnist",
-                    "rows": args.rows,
-                    "valid": 0.1,
-                    **SETTINGS,
-                    "epochs": args.epochs,
-                },
-                "rows": sorted(done, key=lambda one: (one["noise"], one["method"], one["seed"])),
-            }
-            write_atomically(args.out, (json.dumps(document, indent=1) + "\n").encode())
+    data = balanced(sources.load("fashion_mnist", root=args.data_root), args.rows)
+    settings = {**SETTINGS, "epochs": args.epochs}
+
+    def train(key: Key, folder: Path) -> dict[str, Any]:
+        name, noise, seed = key
+        method = method_of(name, WRONG[noise.partition(":")[0]])
+        trusted = TRUSTED if getattr(method, "needs_trusted", False) else None
+        return row(data, method, noise, seed, folder, device="cpu", trusted=trusted, **settings)
+
+    wanted = [(method, noise, seed) for seed in args.seeds for noise in args.noise for method in args.methods]
+    facts = {"data": "fashion_mnist", "rows": args.rows, "valid": 0.1, **settings}
+    collect(args, wanted, train, "fashion-mnist", facts)
 
 
 if __name__ == "__main__":
