@@ -46,11 +46,11 @@ def test_official_files_are_looked_for_below_the_root(tmp_path: Path) -> None:
     [
         (
             "digit",
-            "'digit' is no data that can be read: did you mean digits\\? give digits, mnist, fashion_mnist, a .npz",
+            "'digit' is no data that can be read: did you mean digits\\? give a known name",
         ),
         ("Fashion-MNIST", "'Fashion-MNIST' is no data that can be read: did you mean fashion_mnist"),
-        ("photos/", "'photos/' is no data that can be read: give digits"),
-        (3, "data of type int cannot be read: give digits"),
+        ("photos/", "there is no file or folder photos/: check the path"),
+        (3, "data of type int cannot be read: give a known name"),
         ([X, Y], "data of type list cannot be read"),
         ((X, Y, X), "a tuple of 3 is no data set"),
     ],

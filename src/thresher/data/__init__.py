@@ -13,6 +13,7 @@ import torch
 from thresher.data import cifar
 from thresher.data.arrays import KEYS, ArrayReader, from_arrays, from_npz
 from thresher.data.columns import lookup
+from thresher.data.delimited import TABLES
 from thresher.data.digits import load_digits
 from thresher.data.idx import SETS, load_idx
 from thresher.data.reading import Lazy, Reader, Reading
@@ -27,11 +28,8 @@ NAMES = ("digits", *SETS, *cifar.NAMES)
 Progress = Callable[[int, int], None]
 """Called with the number of images read so far, and of all."""
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".csv.xz")
-"""How the names of tables end."""
-
 _ACCEPTED = (
-    f"{', '.join(NAMES)}, a folder of images, a .csv, .parquet or .npz file, arrays (x, y) or (x, y, x_test, y_test), "
+    f"a known name ({', '.join(NAMES)}), a folder of images, a .csv, .parquet or .npz file, arrays (x, y) or (x, y, x_test, y_test), "
     f"a dict of {', '.join(KEYS)}, a pandas DataFrame, or a torch Dataset"
 )
 
@@ -51,7 +49,7 @@ def load(
             ``(x, y)`` or ``(x, y, x_test, y_test)``; a dict with `x`, `y` and optionally `x_test`, `y_test`, `id`,
             `group`; a pandas DataFrame; a torch Dataset of (input, label); or a `Data`.
         root: the folder of official files, for named sets; default the environment variable THRESHER_DATA.
-        name: of the data set; default what was typed, the file's name without its ending, or ``arrays``.
+        name: of the data set; default what was typed, the file's name without its ending, ``arrays`` or ``table``.
         reading: what the source does not say itself, such as the column of labels.
         progress: called with the number of images read so far, and of all, where there are files of images to read.
 
@@ -110,6 +108,8 @@ def _load_path(source: str, root: str | Path | None, name: str | None, reading: 
         from thresher.data.folder import load_folder
 
         return load_folder(Path(source), reading, name, progress)
+    if not Path(source).exists() and (os.sep in source or Path(source).suffix):
+        raise UsageError(f"there is no file or folder {source}: check the path")
     near = difflib.get_close_matches(source.lower().replace("-", "_"), NAMES, n=2)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(f"{source!r} is no data that can be read: {hint}give {_ACCEPTED}")

@@ -234,6 +234,3 @@ def _refuse_gap(present: np.ndarray, what: str) -> None:
 
 def _is_number(name: str) -> bool:
     return name.isascii() and name.isdigit()
-
-
-_listed = listed

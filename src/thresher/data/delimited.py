@@ -17,6 +17,9 @@ import pandas as pd
 
 from thresher.errors import UsageError
 
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".csv.xz", ".tsv.gz", ".tsv.xz")
+"""How the names of tables end."""
+
 _SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 _LOOKED_AT = 50  # rows that decide the separator
 _NAMED = 12  # columns that a message lists
@@ -26,10 +29,10 @@ _DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 def read_table(path: str | Path, exact: bool = False) -> pd.DataFrame:
-    """Read a table; a CSV keeps its cells as text, Parquet its types.
+    r"""Read a table; a CSV keeps its cells as text, Parquet its types.
 
     A CSV is UTF-8 text whose first line names the columns. Its cells are separated by commas, or, where header and
-    rows leave no doubt, by semicolons, tabs or bars. With semicolons, columns of numbers with decimal commas get points.
+    rows leave no doubt, by semicolons, tabs or bars. With semicolons, numbers with decimal commas get points.
 
     Args:
         path: of a ``.parquet`` file, or of a CSV with any other ending; ``.gz`` and ``.xz`` are unpacked.
@@ -45,7 +48,7 @@ def read_table(path: str | Path, exact: bool = False) -> pd.DataFrame:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "a.csv").write_text("id;label\\n007;NA\\n")
+        ...     _ = Path(folder, "a.csv").write_text("id;label\n007;NA\n")
         ...     read_table(Path(folder, "a.csv")).to_dict("list")
         {'id': ['007'], 'label': ['NA']}
     """
@@ -147,10 +150,9 @@ def _csv(path: Path, exact: bool) -> pd.DataFrame:
 
 def _text(path: Path) -> str:
     """The text of a file, packed or not."""
-    opened = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(path.suffix.lower(), bytes)
     try:
-        with opened(path, "rb") as stream:
-            raw: bytes = stream.read()
+        raw = unpack(path.read_bytes())
     except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or "it is damaged"
         raise UsageError(f"{path} cannot be read ({reason}): check its permissions, or write it again") from error
@@ -200,40 +202,49 @@ def _widths(text: str, separator: str) -> list[int]:
     widths: list[int] = []
     try:
         with _long_cells():
-            for row in _rows(text, separator):
+            for _, row in _rows(text, separator):
                 widths.append(len(row))
                 if len(widths) > _LOOKED_AT:
                     break
-    except csv.Error:  # quotes may be irregular for this separator
+    except _Irregular:  # quotes may be irregular for this separator
         return [*widths, 0]
     return widths
 
 
-def _rows(text: str, separator: str) -> Iterator[list[str]]:
-    """The rows of a text; one after another, without blank lines."""
-    for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True):
-        if len(row) > 1 or (row and row[0].strip()):
-            yield row
+def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a text with the lines they begin in, without blank lines."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if len(row) > 1 or (row and row[0].strip()):
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _Irregular(line, error) from error
+
+
+class _Irregular(Exception):
+    """The line where quotes are wrong, and what is."""
 
 
 def _check_lengths(text: str, separator: str, path: Path) -> None:
     """Refuse rows with more or fewer cells than the header, which pandas would fill, and quotes that do not close."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    line, width = 1, 0
+    width = 0
     try:
         with _long_cells():
-            for row in reader:
-                if width and len(row) != width and (len(row) > 1 or (row and row[0].strip())):
-                    raise UsageError(
-                        f"line {line} of {path} has {len(row)} cell{'s'[: len(row) != 1]} separated by {_SEPARATORS[separator]}, and the "
-                        f"header {width}: put cells that hold the separator into quotes, and give every row as many"
-                    )
+            for line, row in _rows(text, separator):
                 width = width or len(row)
-                line = reader.line_num + 1
-    except csv.Error as error:
+                if len(row) != width:
+                    raise UsageError(
+                        f"line {line} of {path} has {len(row)} cell{'s'[: len(row) != 1]} separated by "
+                        f"{_SEPARATORS[separator]}, and the header {width}: put cells that hold the separator into "
+                        "quotes, and give every row as many"
+                    )
+    except _Irregular as error:
         raise UsageError(
-            f"line {line} of {path} has quotes that are not closed or not doubled ({error}): write a quote inside "
-            'quotes as ""'
+            f"line {error.args[0]} of {path} has quotes that are not closed or not doubled ({error.args[1]}): write a "
+            'quote inside quotes as ""'
         ) from error
 
 

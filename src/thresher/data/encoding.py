@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from thresher.data.cells import as_text, distinct, kind_of, numbers
 from thresher.data.delimited import refuse_missing
+from thresher.data.pixels import ENDINGS
 from thresher.errors import UsageError
 
 MOST_VALUES = 50
-"""Names of one column that get a column of their own; the rest share one."""
+"""Names of one column that get a feature of their own; the rest share one."""
 
 WIDEST = 10_000
 """Features that a table may have altogether."""
 
-_MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?")  # where numbers are expected
 _LARGEST = 1e30
-_FURTHEST = 1e6  # standard deviations; a new value that is farther away would overflow float32 in the network
-_UNIQUE = 0.9  # of the rows: a column of names with so many is one of ids
-_NUMBERS = 0.9  # of the cells: a column of names with so many numbers is worth a warning
-_CODE = re.compile(r"[+-]?0\d")  # 007 is a name
-_EPOCH = pd.Timestamp(0, tz="UTC")
+_FURTHEST = 1e6  # standard deviations; a new value much farther away would overflow float32 in the network
+_UNIQUE = 0.9  # of the rows: a column with so many names names the rows
+_NEARLY = 0.9  # of the cells: a column of names with so many numbers is worth a warning
+_COMMA = re.compile(r"[+-]?(\d+([.,]\d+)?|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Column:
     Attributes:
         name: of the column.
         kind: number, time (seconds, likewise a number) or names.
-        centre: mean of the training numbers; they are shown as ``(x - centre) / scale``.
+        centre: mean of the training numbers; a number is shown as ``(x - centre) / scale``.
         scale: their standard deviation, or 1 if all are equal.
         fill: their median, which stands for a missing one.
         missing: some are missing, and a further feature says which.
@@ -61,20 +61,19 @@ class Column:
 
     def encode(self, cells: pd.Series, where: str) -> np.ndarray:
         """Its features, float32 ``[n, len(features)]``; see `TableEncoder.encode`."""
-        return self._one_hot(cells) if self.kind == "names" else self._numbers(cells, where)
+        return self._one_hot(cells) if self.kind == "names" else self._standardised(cells, where)
 
     def _one_hot(self, cells: pd.Series) -> np.ndarray:
-        codes, texts = factorised(cells)
+        codes, texts = distinct(cells)
         place = {value: k for k, value in enumerate(self.values)}
         places = np.array([place.get(text, len(place)) for text in texts], dtype=np.int64)[codes]
-        # one more than there are, for names without a feature
-        result: np.ndarray = np.eye(len(place) + 1, dtype=np.float32)[places]
+        result: np.ndarray = np.eye(len(place) + 1, dtype=np.float32)[places]  # the last stands for any other
         return result if self.other else result[:, :-1]
 
-    def _numbers(self, cells: pd.Series, where: str) -> np.ndarray:
-        values, strange = floats(cells, self.kind)
-        _refuse_first(strange, cells, f"is no {self.kind}, unlike those that were trained on", self.name, where)
-        _refuse_first(np.abs(values) > _LARGEST, cells, "is infinite or too large", self.name, where)
+    def _standardised(self, cells: pd.Series, where: str) -> np.ndarray:
+        values, strange = numbers(cells, self.kind)
+        _refuse_first(strange, cells, f"is no {self.kind}, as those were that the network was trained on", self, where)
+        _refuse_first(np.abs(values) > _LARGEST, cells, "is infinite or too large", self, where)
         gone = np.isnan(values)
         with np.errstate(over="ignore"):
             shown = (np.where(gone, self.fill, values) - self.centre) / self.scale
@@ -84,11 +83,11 @@ class Column:
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """Encodes rows of a table as a training did.
+    """Encodes rows of a table as those of a training were.
 
     Numbers and times are standardised and stay linear, so a heavy tail stays one: give the logarithm where that is
-    meant. Names become one feature each, up to 50 per column; others share a feature, or have none if training had
-    no others.
+    meant. Names become one feature each, up to 50 per column; the others share a feature. A name that training did not
+    have counts as one of the others, and is all zeros where there were none.
 
     Attributes:
         columns: in the order of their features.
@@ -106,20 +105,18 @@ class TableEncoder:
 
     @classmethod
     def fit(cls, table: pd.DataFrame, where: str) -> "TableEncoder":
-        """Decide how each column is encoded.
-
-        Text in which every cell is a number, empty, or ``NA``, ``?`` and the like counts as numbers, unless one begins
-        with a needless zero, as codes do; likewise dates and times as ISO 8601 writes them.
+        """Decide how each column is encoded; `thresher.data.cells.kind_of` says which are numbers.
 
         Args:
             table: the columns of features, text or typed, one row per sample.
             where: its name in messages.
 
         Raises:
-            UsageError: nothing is left to learn from, more than 10,000 features, infinite numbers, names of images.
+            UsageError: nothing is left to learn from, more than 10,000 features, numbers that are infinite or written
+                with commas, names of images.
 
         Warns:
-            UserWarning: columns are left out, for they are empty, name or number the rows; or look like numbers and
+            UserWarning: columns are left out, for they are empty, or name or number the rows; or look like numbers and
                 are not.
         """
         fitted = {str(name): _fit(str(name), cells, where) for name, cells in table.items()}
@@ -132,7 +129,7 @@ class TableEncoder:
                 "--text, or that of image paths with --path"
             )
         for name, reason in left.items():
-            warnings.warn(f"the column {name!r} of {where} is left out, for it {reason}", stacklevel=2)
+            warnings.warn(f"the column {name!r} of {where} is left out, for it {reason}", stacklevel=4)
         width = sum(len(column.features) for column in columns)
         if width > WIDEST:
             raise UsageError(f"{where} would become {width:,} features, and {WIDEST:,} is the limit: leave columns out")
@@ -147,7 +144,7 @@ class TableEncoder:
         """The features of new rows.
 
         Args:
-            table: has the trained columns; others are ignored.
+            table: has the columns of the training; others are ignored.
             where: its name in messages.
 
         Returns:
@@ -171,122 +168,80 @@ class TableEncoder:
         return {"columns": [asdict(column) for column in self.columns]}, {}
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Any], _: Mapping[str, np.ndarray]) -> "TableEncoder":
+    def from_facts(cls, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "TableEncoder":
         """The encoder that `facts` described."""
         return cls(tuple(Column(**{**column, "values": tuple(column["values"])}) for column in facts["columns"]))
 
 
-def floats(cells: pd.Series, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Cells as numbers.
-
-    Args:
-        cells: numbers, true/false, times, or text of these.
-        kind: number, or time: then seconds since 1970, UTC where there is no time zone.
-
-    Returns:
-        float64 ``[n]``, NaN where a cell is missing or no number; bool ``[n]``, whether it is no number.
-
-    Example:
-        >>> floats(pd.Series(["1.5", "?", "x"]), "number")
-        (array([1.5, nan, nan]), array([False, False,  True]))
-        >>> floats(pd.Series(["1970-01-02", ""]), "time")[0]
-        array([86400.,    nan])
-    """
-    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        return _seconds(cells), np.full(len(cells), kind != "time") & cells.notna().to_numpy()
-    if pd.api.types.is_timedelta64_dtype(cells.dtype):
-        return cells.dt.total_seconds().to_numpy(dtype=np.float64), np.full(len(cells), kind == "time")
-    if pd.api.types.is_numeric_dtype(cells.dtype) and cells.dtype.kind != "c":
-        values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-        return values, np.full(len(cells), kind == "time") & ~np.isnan(values)
-    codes, texts = factorised(cells)
-    values, strange = _parsed(texts, kind)
-    return values[codes], strange[codes]
-
-
-def factorised(cells: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Cells as text: the place of each (int64 ``[n]``) among the different ones; missing ones are empty.
-
-    Example:
-        >>> factorised(pd.Series(["b", "a", None, "b"]))
-        (array([0, 1, 2, 0]), ['b', 'a', ''])
-        >>> factorised(pd.Series([2.0, 0.5]))[1]
-        ['2', '0.5']
-    """
-    if cells.dtype == object:
-        cells = cells.map(_text, na_action="ignore")
-    codes, found = pd.factorize(cells, use_na_sentinel=False)
-    texts = ["" if one is None or pd.isna(one) else _text(one).strip() for one in found]
-    places = {text: k for k, text in enumerate(dict.fromkeys(texts))}
-    return np.array([places[text] for text in texts], dtype=np.int64)[codes], list(places)
-
-
-def _text(cell: object) -> str:
-    return str(int(cell)) if isinstance(cell, float | np.floating) and float(cell).is_integer() else str(cell)
-
-
-def _seconds(times: pd.Series) -> np.ndarray:
-    """Times as seconds since 1970, float64 with NaN."""
-    aware = times.dt.tz_localize("UTC") if times.dt.tz is None else times
-    return np.asarray(((aware - _EPOCH) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64))
-
-
-def _parsed(texts: list[str], kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Different texts as numbers, float64 with NaN, and which are neither numbers nor missing."""
-    lower = [text.lower() for text in texts]
-    missing = np.array([text in _MISSING for text in lower], dtype=bool)
-    if kind == "time":
-        dated = [text if "-" in text else "" for text in texts]  # 2024 alone is a number
-        found = pd.to_datetime(pd.Series(dated, dtype=object), format="ISO8601", utc=True, errors="coerce")
-        values = _seconds(found)
-    else:
-        logical = [{"true": "1", "false": "0"}.get(text, text) for text in lower]
-        values = pd.to_numeric(pd.Series(logical, dtype=object), errors="coerce").to_numpy(dtype=np.float64, copy=True)
-    values[missing] = np.nan
-    return values, np.isnan(values) & ~missing
-
-
 def _fit(name: str, cells: pd.Series, where: str) -> Column | str:
     """How a column is encoded, or why it is not."""
-    kind, values = _kind(name, cells, where)
+    kind = kind_of(cells)
     if kind == "names":
         return _fit_names(name, cells, where)
+    values = numbers(cells, kind).values
     given = values[~np.isnan(values)]
     if len(given) == 0:
         return "is empty"
-    _refuse_first(np.abs(values) > _LARGEST, cells, "is infinite or too large", name, where)
-    if _numbers_the_rows(given, len(cells)):
+    column = Column(name, kind, fill=float(np.median(given)), missing=len(given) < len(values))
+    _refuse_first(np.abs(values) > _LARGEST, cells, "is infinite or too large", column, where)
+    if kind == "number" and len(given) == len(values) and _numbers_the_rows(given):
         return "numbers the rows"
     scale = float(given.std())
-    return Column(
-        name,
-        kind,
-        centre=float(given.mean()),
-        scale=scale if scale > 0 else 1.0,
-        fill=float(np.median(given)),
-        missing=len(given) < len(values),
+    return Column(name, kind, float(given.mean()), scale if scale > 0 else 1.0, column.fill, column.missing)
+
+
+def _fit_names(name: str, cells: pd.Series, where: str) -> Column | str:
+    codes, texts = distinct(cells)
+    counts = np.bincount(codes, minlength=len(texts))
+    named = {text: int(count) for text, count in zip(texts, counts, strict=True) if text}
+    if not named:
+        return "is empty"
+    _refuse_what_is_meant_otherwise(name, list(named), where)
+    _warn_of_near_numbers(name, cells, where)
+    if len(named) > max(MOST_VALUES, _UNIQUE * sum(named.values())):
+        return "differs in almost every row"
+    order = sorted(range(len(texts)), key=lambda k: (-counts[k], texts[k]))
+    values = tuple(texts[k] for k in order[:MOST_VALUES])
+    return Column(name, "names", values=values, other=len(texts) > MOST_VALUES)
+
+
+def _numbers_the_rows(given: np.ndarray) -> bool:
+    """Whether these are consecutive whole numbers, each there once, and so many that it is no accident."""
+    if len(given) <= MOST_VALUES or given.max() - given.min() != len(given) - 1:
+        return False
+    return bool(np.array_equal(np.sort(given), given.min() + np.arange(len(given))))
+
+
+def _refuse_what_is_meant_otherwise(name: str, texts: list[str], where: str) -> None:
+    if all(text.lower().endswith(ENDINGS) for text in texts):
+        raise UsageError(
+            f"the column {name!r} of {where} holds names of images: read them with --path {name}, or take it out"
+        )
+    commas = [text for text in texts if "," in text]
+    if commas and all(map(_COMMA.fullmatch, texts)):
+        raise UsageError(
+            f"the column {name!r} of {where} holds numbers with commas ({commas[0]!r}): write them with a decimal "
+            "point, and without separators of thousands"
+        )
+
+
+def _warn_of_near_numbers(name: str, cells: pd.Series, where: str) -> None:
+    strange = numbers(cells, "number").strange
+    if not strange.any() or np.mean(strange) > 1 - _NEARLY or isinstance(cells.dtype, pd.CategoricalDtype):
+        return
+    row = int(np.flatnonzero(strange)[0])
+    warnings.warn(
+        f"the column {name!r} of {where} counts as names, for {np.count_nonzero(strange)} of its {len(cells)} cells "
+        f"are no numbers, the first is {as_text(cells.iloc[row])!r} in row {row}",
+        stacklevel=6,
     )
 
 
-def _kind(name: str, cells: pd.Series, where: str) -> tuple[str, np.ndarray]:
-    """The kind of a column, and its numbers where it has some."""
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        return "names", np.zeros(0)
-    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        return "time", floats(cells, "time")[0]
-    values, strange = floats(cells, "number")
-    is_text = cells.dtype == object or isinstance(cells.dtype, pd.StringDtype)
-    codes = is_text and any(_CODE.match(text) for text in factorised(cells)[1])
-    if not strange.any() and not codes:
-        return "number", values
-    times, undated = floats(cells, "time")
-    if not undated.any() and not codes_only(codes, times):
-        return "time", times
-    if not codes and np.mean(strange) <= 1 - _NUMBERS:
-        row = int(np.flatnonzero(strange)[0])
-        warnings.warn(
-            f"the column {name!r} of {where} counts as names, for {int(strange.sum())} of {len(cells)} cells are no "
-            f"numbers, the first is {str(cells.iloc[row])!r} in row {row}",
-            stacklevel=5,
+def _refuse_first(bad: np.ndarray, cells: pd.Series, what: str, column: Column, where: str) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        more = f", and {len(rows) - 1} more like it" if len(rows) > 1 else ""
+        raise UsageError(
+            f"{as_text(cells.iloc[rows[0]])!r} in the column {column.name!r} of {where}, row {rows[0]}{more}, {what}: "
+            "correct it, or leave the cell empty"
         )
-    return "names", values

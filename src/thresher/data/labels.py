@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thresher.data.cells import as_text
 from thresher.data.columns import listed
 from thresher.data.delimited import read_table, refuse_missing
 from thresher.engine.options import nearest
@@ -109,12 +110,11 @@ def _keyed(path: Path) -> pd.DataFrame:
     refuse_missing(("key", "label"), table.columns, f"{path}", "a file of labels needs key and label")
     if table.empty:
         raise UsageError(f"{path} has no rows: list keys with their labels")
-    table = table.astype({"key": str, "label": str})
+    table = table.assign(key=table["key"].map(as_text), label=table["label"].map(as_text))
     twice = table["key"][table["key"].duplicated()]
     if len(twice):
-        raise UsageError(
-            f"{path} has the key {twice.iloc[0]!r} twice ({twice.nunique()} keys are like that): list each once"
-        )
+        more = f", and {twice.nunique() - 1} more" if twice.nunique() > 1 else ""
+        raise UsageError(f"{path} has the key {twice.iloc[0]!r} twice{more}: list each once")
     return table
 
 
@@ -140,19 +140,23 @@ def _numbers(names: pd.Series, classes: tuple[str, ...], path: Path, empty: int 
     return np.array([number[name] for name in names], dtype=np.int64)
 
 
-def _floats(cells: pd.Series, name: str, path: Path) -> np.ndarray:
-    """Numbers of cells, NaN where they are empty."""
+def _floats(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    """The numbers of a column, NaN where it is empty."""
+    cells = table[column].map(as_text).str.strip()
     values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(values) & (cells.astype(str).str.strip() != "").to_numpy())
+    bad = np.flatnonzero(~np.isfinite(values) & (cells != "").to_numpy())
     if len(bad):
-        raise UsageError(f"{path} has {cells.iloc[bad[0]]!r} in the column {name}, row {bad[0]}: give a number")
+        raise UsageError(
+            f"{path} has {cells.iloc[bad[0]]!r} in the column {column!r} for {table['key'].iloc[bad[0]]!r}: "
+            "give a number"
+        )
     return values
 
 
 def _weights(table: pd.DataFrame, path: Path) -> np.ndarray | None:
     if "weight" not in table:
         return None
-    weights = _floats(table["weight"], "weight", path)
+    weights = _floats(table, "weight", path)
     weights = np.where(np.isnan(weights) & (table["label"] == "").to_numpy(), 0.0, weights)
     bad = np.flatnonzero(~(weights >= 0))
     if len(bad):
@@ -169,7 +173,7 @@ def _targets(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...], 
         return None
     if missing:
         raise UsageError(f"{path} has no column {listed(missing)}: give soft labels for every class, or for none")
-    values = np.stack([_floats(table[column], column, path) for column in columns], 1)
+    values = np.stack([_floats(table, column, path) for column in columns], 1)
     empty = np.isnan(values).all(1)
     values[empty] = np.eye(len(classes))[np.maximum(labels[empty], 0)]
     sums = values.sum(1)
