@@ -2,9 +2,9 @@
 
 One page is one namespace in one new folder. Python blocks run there, and so do the ``thresher`` lines of bash blocks; a
 text block that follows is what they print, with ``...`` for anything. A comment on the line before a block says what is
-special about it: ``not run: REASON``; ``realdata``, it needs the official data files; ``needs: PACKAGE``; ``file: NAME``, it
-is written to that file; and, before a text block, ``numbers vary``: its numbers are those of one machine, and only its
-words are compared.
+special about it: ``not run: REASON``; ``realdata``, it needs the official data files; ``needs: PACKAGE``, it runs where
+that is installed; ``file: NAME``, it is written to that file; and, before a text block, ``numbers vary``: its numbers
+are those of one machine, and only its words are compared.
 """
 
 import contextlib

@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from thresher.data import cifar
@@ -29,8 +30,8 @@ Progress = Callable[[int, int], None]
 """Called with the number of images read so far, and of all."""
 
 _ACCEPTED = (
-    f"a known name ({', '.join(NAMES)}), a folder of images, a .csv, .parquet or .npz file, arrays (x, y) or (x, y, x_test, y_test), "
-    f"a dict of {', '.join(KEYS)}, a pandas DataFrame, or a torch Dataset"
+    f"a known name ({', '.join(NAMES)}), a folder of images, a .csv, .parquet or .npz file, arrays (x, y) or "
+    f"(x, y, x_test, y_test), a dict of {', '.join(KEYS)}, a pandas DataFrame, or a torch Dataset"
 )
 
 
@@ -80,7 +81,7 @@ def _load(source: object, root: str | Path | None, name: str | None, reading: Re
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         from thresher.data.table import load_table
 
-        return load_table(source, reading, name)
+        return load_table(cast(pd.DataFrame, source), reading, name)
     if hasattr(source, "__getitem__") and not isinstance(source, list | np.ndarray):
         from thresher.data.dataset import load_dataset
 
