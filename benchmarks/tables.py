@@ -90,7 +90,7 @@ def mean_and_spread(values: list[float]) -> str:
 def seeds(document: dict[str, Any]) -> str:
     """One table per noise: the mean over seeds of every method's figures."""
     figures = ("last", "selected", "oracle", "average_precision", "f1")
-    header = ["method", "last", "selected", "oracle (leaks)", "detector", "average precision", "F1", "seconds"]
+    header = ["method", "last", "selected", "oracle (leaks)", "detector", "average precision", "F1"]
     parts = []
     for noise in sorted({row["noise"] for row in document["rows"]}, reverse=True):
         by_method: dict[str, list[dict[str, Any]]] = {}
@@ -102,8 +102,7 @@ def seeds(document: dict[str, Any]) -> str:
         rows = []
         for method, own in sorted(by_method.items()):
             cells = [mean_and_spread([one[name] for one in own]) for name in figures]
-            seconds = f"{statistics.mean(one['seconds'] for one in own):.0f}"
-            rows.append([method, *cells[:3], own[0]["detector"], *cells[3:], seconds])
+            rows.append([method, *cells[:3], own[0]["detector"], *cells[3:]])
         wrong = percent(statistics.mean(row["realised"] for row in document["rows"] if row["noise"] == noise))
         count = len({row["seed"] for row in document["rows"] if row["noise"] == noise})
         parts += [f"`{noise}`: {wrong} % of the labels are wrong; {count} seeds.", table(header, rows)]
