@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thresher import noise, testing
+    from thresher.api import find_issues, fit
     from thresher.audit.labels import (
         compute_confident_joint,
         estimate_joint,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from thresher.errors import ThresherError, UsageError
     from thresher.methods import method
     from thresher.result import Result, load
-    from thresher.training import find_issues, fit
 
 __all__ = [
     "Result",
@@ -48,8 +48,8 @@ _HOME = {
     "UsageError": "thresher.errors",
     "as_loss": "thresher.engine.drop_in",
     "as_optimizer": "thresher.engine.drop_in",
-    "find_issues": "thresher.training",
-    "fit": "thresher.training",
+    "find_issues": "thresher.api",
+    "fit": "thresher.api",
     "load": "thresher.result",
     "method": "thresher.methods",
     **dict.fromkeys(

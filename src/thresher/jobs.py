@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import warnings
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from thresher import data as sources
@@ -28,10 +26,8 @@ from thresher.engine.runtime import parse_device
 from thresher.errors import ThresherError, UsageError
 from thresher.labelling import Labelling, labelled
 from thresher.noise import Noise
-from thresher.result import FORMAT, read_run, records
-
-ROWS = "rows.csv"
-"""The file of a run folder that lists the rows it was trained on, to name those that have changed."""
+from thresher.result import FORMAT, read_run
+from thresher.resuming import check_same_run
 
 
 @dataclass(frozen=True)
@@ -341,24 +337,7 @@ def _check_folder(job: Job) -> None:
             )
         _check_writable(job.folder)
         return
-    stored = read_run(job.folder)
-    mine = json.loads(json.dumps(job.described()))
-    for part in ("kind", "noise", "mapping", "trusted", "cross_fit"):
-        _check_same(job, part, stored["request"].get(part), mine["request"][part])
-    _check_same(job, "method", stored["method"], mine["method"])
-    for setting, value in mine["options"].items():
-        if setting not in ("epochs", "workers") and stored["options"].get(setting) != value:
-            raise UsageError(
-                f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
-                "only the epochs, the device and the workers may differ at resume"
-            )
-    _check_data(job, stored["data"], mine["data"])
-    _check_same(job, "split", stored["split"], mine["split"])
-    trained = len(records(job.folder / "metrics.jsonl"))
-    if job.options.epochs < trained:
-        raise UsageError(f"{job.folder} has trained {trained} epochs already: give --epochs {trained} or more")
-    if stored["threads"] != torch.get_num_threads():
-        torch.set_num_threads(stored["threads"])  # other thread counts add in another order
+    check_same_run(job)
 
 
 def _check_writable(folder: Path) -> None:
@@ -368,47 +347,6 @@ def _check_writable(folder: Path) -> None:
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"{folder} cannot be written, for {parent} is no folder of yours: pick another with --out")
-
-
-def _check_same(job: Job, part: str, old: Any, new: Any) -> None:
-    if old != new:
-        raise UsageError(
-            f"{job.folder} was trained with another {part} ({_difference(old, new)}): "
-            "resume with the same, or start a new run"
-        )
-
-
-def _difference(old: Any, new: Any) -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
-        return f"its {key} differs"
-    return f"{old} and not {new}"
-
-
-def _check_data(job: Job, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Refuse data that have changed since the run began, and name what has."""
-    if old["fingerprint"] != new["fingerprint"] and (job.folder / ROWS).exists():
-        before = pd.read_csv(job.folder / ROWS, dtype=str, keep_default_na=False).set_index("key")
-        changed = _changed(before, job.data.marks().astype(str).set_index("key"))
-        if changed:
-            raise UsageError(
-                f"{job.folder} was trained on other data: {changed}; put the data back as they were, or start a new run"
-            )
-    _check_same(job, "data", dict(old), dict(new))
-
-
-def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
-    """What differs between two lists of rows (given and mark by key), in a few words; empty where nothing does."""
-    gone, come = before.index.difference(now.index), now.index.difference(before.index)
-    both = before.index.intersection(now.index)
-    inputs = both[before.loc[both, "mark"] != now.loc[both, "mark"]]
-    labels = both[before.loc[both, "given"] != now.loc[both, "given"]]
-    kinds = ((gone, "is gone"), (come, "is new"), (inputs, "has changed"), (labels, "has another label"))
-    return "; ".join(
-        f"{keys[0]} {what}" + (f", and {len(keys) - 1:,} more like it" if len(keys) > 1 else "")
-        for keys, what in kinds
-        if len(keys)
-    )
 
 
 def resumed(

@@ -1,0 +1,84 @@
+"""Whether a run that goes on is the run that began: the same request, methods, settings and data."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from thresher.errors import UsageError
+from thresher.result import read_run, records
+
+if TYPE_CHECKING:
+    from thresher.jobs import Job
+
+ROWS = "rows.csv"
+"""The file of a run folder that lists the rows it was trained on, to name those that have changed."""
+
+
+def check_same_run(job: "Job") -> None:
+    """Compare a job with the run in its folder, and take over that run's number of threads.
+
+    Raises:
+        UsageError: something else was asked for, or the data have changed; it says what.
+    """
+    stored = read_run(job.folder)
+    mine = json.loads(json.dumps(job.described()))
+    for part in ("kind", "noise", "mapping", "trusted", "cross_fit"):
+        _check_same(job, part, stored["request"].get(part), mine["request"][part])
+    _check_same(job, "method", stored["method"], mine["method"])
+    for setting, value in mine["options"].items():
+        if setting not in ("epochs", "workers") and stored["options"].get(setting) != value:
+            raise UsageError(
+                f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
+                "only the epochs, the device and the workers may differ at resume"
+            )
+    _check_data(job, stored["data"], mine["data"])
+    _check_same(job, "split", stored["split"], mine["split"])
+    trained = len(records(job.folder / "metrics.jsonl"))
+    if job.options.epochs < trained:
+        raise UsageError(f"{job.folder} has trained {trained} epochs already: give --epochs {trained} or more")
+    if stored["threads"] != torch.get_num_threads():
+        torch.set_num_threads(stored["threads"])  # other thread counts add in another order
+
+
+def _check_same(job: Job, part: str, old: Any, new: Any) -> None:
+    if old != new:
+        raise UsageError(
+            f"{job.folder} was trained with another {part} ({_difference(old, new)}): "
+            "resume with the same, or start a new run"
+        )
+
+
+def _difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
+        return f"its {key} differs"
+    return f"{old} and not {new}"
+
+
+def _check_data(job: Job, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse data that have changed since the run began, and name what has."""
+    if old["fingerprint"] != new["fingerprint"] and (job.folder / ROWS).exists():
+        before = pd.read_csv(job.folder / ROWS, dtype=str, keep_default_na=False).set_index("key")
+        changed = _changed(before, job.data.marks().astype(str).set_index("key"))
+        if changed:
+            raise UsageError(
+                f"{job.folder} was trained on other data: {changed}; put the data back as they were, or start a new run"
+            )
+    _check_same(job, "data", dict(old), dict(new))
+
+
+def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
+    """What differs between two lists of rows (given and mark by key), in a few words; empty where nothing does."""
+    gone, come = before.index.difference(now.index), now.index.difference(before.index)
+    both = before.index.intersection(now.index)
+    inputs = both[before.loc[both, "mark"] != now.loc[both, "mark"]]
+    labels = both[before.loc[both, "given"] != now.loc[both, "given"]]
+    kinds = ((gone, "is gone"), (come, "is new"), (inputs, "has changed"), (labels, "has another label"))
+    return "; ".join(
+        f"{keys[0]} {what}" + (f", and {len(keys) - 1:,} more like it" if len(keys) > 1 else "")
+        for keys, what in kinds
+        if len(keys)
+    )
