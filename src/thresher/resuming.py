@@ -43,7 +43,7 @@ def check_same_run(job: "Job") -> None:
         torch.set_num_threads(stored["threads"])  # other thread counts add in another order
 
 
-def _check_same(job: Job, part: str, old: Any, new: Any) -> None:
+def _check_same(job: "Job", part: str, old: Any, new: Any) -> None:
     if old != new:
         raise UsageError(
             f"{job.folder} was trained with another {part} ({_difference(old, new)}): "
@@ -58,7 +58,7 @@ def _difference(old: Any, new: Any) -> str:
     return f"{old} and not {new}"
 
 
-def _check_data(job: Job, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _check_data(job: "Job", old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Refuse data that have changed since the run began, and name what has."""
     if old["fingerprint"] != new["fingerprint"] and (job.folder / ROWS).exists():
         before = pd.read_csv(job.folder / ROWS, dtype=str, keep_default_na=False).set_index("key")
