@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from tests.contract.vetted import vetted
 
 import thresher as th
 from thresher.methods import names
 from thresher.testing.contract import CHECKS, check_neutral, check_resume, check_tables
-from thresher.testing.toy import CLASSES, toy_study
+from thresher.testing.toy import CLASSES, WIDTH, ToyNet, toy_study
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -17,8 +18,24 @@ def test_method(name: str, check: str) -> None:
     CHECKS[check](vetted(name))
 
 
+def a_row_stands_alone() -> bool:
+    """Whether this processor computes a row of the toy's network to the same bits whatever rows stand beside it."""
+    with torch.no_grad():
+        torch.manual_seed(0)
+        net, x = ToyNet(CLASSES).eval(), torch.randn(48, WIDTH)
+        whole = net(x)[1]
+        return all(
+            torch.equal(net(part)[1], whole[k : k + len(part)])
+            for n in (8, 24)
+            for k in (0, 8)
+            for part in [x[k : k + n]]
+        )
+
+
 @pytest.mark.parametrize("name", names())
 def test_tables_of_two_processes_are_exact(name: str) -> None:
+    if not a_row_stands_alone():
+        pytest.skip("on this processor a row's matrix product depends on the rows beside it; near is tested above")
     check_tables(vetted(name), exact=True)
 
 
