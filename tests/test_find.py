@@ -45,9 +45,9 @@ def test_groups_stay_together(make_arrays: Call, workplace: Path) -> None:
     result = train(job)
     assert result.issues is not None
     assert len(result.issues) == 60
-    with pytest.raises(th.UsageError, match=r"cross_fit is 11: it is a number of folds, from 2 to 10 here"):
+    with pytest.raises(th.UsageError, match=r"^there are 11 folds: give from 2 to 10 here$"):
         th.find_issues({**arrays, "group": twins}, folds=11, batch=16, device="cpu")
-    with pytest.raises(th.UsageError, match=r"cross_fit is 2: it is a number of folds, from 2 to 1 here"):
+    with pytest.raises(th.UsageError, match=r"^all rows are of one group"):
         th.find_issues({**arrays, "group": np.zeros(60, dtype=int)}, folds=2, batch=16, device="cpu")
 
 
@@ -160,3 +160,26 @@ def test_what_cannot_be_searched(words: list[str], pattern: str, own_model: Any,
     assert pattern in said.err
     assert len(said.err.splitlines()) == 1
     assert not Path("issues.csv").exists()
+
+
+@pytest.mark.parametrize("words", [["--folds", 3], ["--dry-run"], ["--method", "elr"], ["--lambda", 3]])
+def test_options_that_would_mean_nothing_are_refused(words: list[object], own_model: Any, thresher: Call) -> None:
+    said = thresher("find", "--labels", "labels.csv", "--probs", "probs.npy", *words)
+    assert said.code == 2
+    assert f"with --probs nothing is trained, so {words[0]} means nothing" in said.err
+    assert not Path("issues.csv").exists()
+
+
+def test_groups_that_leave_nothing_to_watch_are_refused_before_anything_is_written(
+    make_arrays: Call, workplace: Path, thresher: Call
+) -> None:
+    arrays = make_arrays(rows=60, test=0)
+    np.savez("two.npz", x=arrays["x"], y=arrays["y"], group=np.arange(60) // 30)
+    said = thresher("find", "two.npz", "--folds", 2, "--bs", 8)
+    assert said.code == 2
+    assert "what is left of the groups cannot be divided again" in said.err
+    np.savez("one.npz", x=arrays["x"], y=arrays["y"], group=np.zeros(60))
+    said = thresher("find", "one.npz", "--bs", 8, "--valid", 0)
+    assert "all rows are of one group" in said.err
+    assert not Path("runs").exists()
+    assert thresher("find", "two.npz", "--folds", 2, "--bs", 8, "--valid", 0, "--epochs", 2, "--quiet").code == 0

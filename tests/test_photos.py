@@ -215,6 +215,29 @@ def test_bad_images_are_named_or_left_out(photos: dict[str, str], thresher: Call
     assert len(pd.read_csv("run/issues.csv")) == len(photos) - 1
 
 
+def test_other_folders_beside_train_are_refused(photos: dict[str, str], thresher: Call) -> None:
+    Path("photos/extra/bright").mkdir(parents=True)
+    said = thresher("train", "photos", "--dry-run")
+    assert said.code == 2
+    assert "holds train/ with folders in it, and 'extra' beside it" in said.err
+    Path("photos/extra").rename("photos/valid")
+    assert thresher("train", "photos", "--dry-run", "--bs", 16).code == 0
+
+
+def test_a_changed_test_set_is_named(photos: dict[str, str], thresher: Call) -> None:
+    assert thresher("train", "photos", "--out", "run", *QUICK).code == 0
+    next(Path("photos/test/dark").iterdir()).unlink()
+    said = thresher("train", "--resume", "run", "--epochs", 7)
+    assert said.code == 2
+    assert "the test set of run has changed, it has 44 rows and had 45" in said.err
+
+
+def test_every_row_trusted_is_refused(photos: dict[str, str], thresher: Call) -> None:
+    Path("all.csv").write_text("key,label\n" + "".join(f"{k},{v}\n" for k, v in photos.items()), encoding="utf-8")
+    said = thresher("train", "photos", "--trusted", "all.csv", *QUICK)
+    assert (said.code, "every row is trusted, so that none is left to learn from" in said.err) == (2, True)
+
+
 def test_several_runs_stand_side_by_side(photos: dict[str, str], thresher: Call) -> None:
     for method in ("gce", "elr"):
         assert thresher("train", "photos", "--method", method, "--out", method, *QUICK).code == 0

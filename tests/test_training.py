@@ -165,13 +165,13 @@ def test_groups_never_straddle(
         seen.append(folds(*given))
         return seen[-1]
 
-    monkeypatch.setattr("thresher.findings.folds", watched)
+    monkeypatch.setattr("thresher.data.split.folds", watched)
     job = jobs.prepare({**arrays, "group": group}, settings=TINY)
     assert len(job.held) > 0
     assert not set(group[job.held]) & set(group[job.rows])
     quick({**arrays, "group": group}, cross_fit=2)
     assert all(len(set(seen[0][group[job.rows] == one])) == 1 for one in set(group[job.rows]))
-    with pytest.raises(th.UsageError, match=r"cross_fit is 50: it is a number of folds, from 2 to 27 here"):
+    with pytest.raises(th.UsageError, match=r"there are 50 folds: give from 2 to 27 here"):
         jobs.prepare({**arrays, "group": group}, cross_fit=50, settings=TINY)
 
 

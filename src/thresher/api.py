@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from thresher import training
 from thresher.data import Reading
 from thresher.engine.method import Method
 from thresher.jobs import prepare
 from thresher.result import Result
-from thresher.training import Progress, train
 
 
 def fit(
@@ -26,7 +26,7 @@ def fit(
     root: str | Path | None = None,
     cross_fit: int = 0,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: training.Progress | None = None,
     **options: Any,
 ) -> Result:
     """Train on wrongly labelled data, and say which labels are wrong.
@@ -80,7 +80,7 @@ def fit(
         resume=resume,
         settings=settings,
     )
-    return train(job, progress or (lambda name, record: None))
+    return training.train(job, progress or (lambda name, record: None))
 
 
 def find_issues(
@@ -94,7 +94,7 @@ def find_issues(
     device: str = "auto",
     root: str | Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: training.Progress | None = None,
     **options: Any,
 ) -> Result:
     """Say which labels are wrong, each judged by networks that never saw it (cross-fitting).
@@ -146,7 +146,7 @@ def find_issues(
         resume=resume,
         settings=settings,
     )
-    return train(job, progress or (lambda name, record: None))
+    return training.train(job, progress or (lambda name, record: None))
 
 
 def parted(settings: Mapping[str, Any]) -> tuple[Reading, dict[str, Any]]:

@@ -17,7 +17,7 @@ from thresher.audit.scores import Detection, detection
 from thresher.data import Data
 from thresher.data.columns import encode, row_keys
 from thresher.data.probabilities import align, read_label_column, read_probabilities
-from thresher.data.split import folds, split
+from thresher.data.split import fold_splits
 from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Held, predict_rows
 from thresher.engine.method import Method
@@ -214,19 +214,17 @@ def cross_fitted(
     material, options = study.material, study.options
     size, labels = len(material.rows), material.labels.numpy()
     groups = None if data.train.groups is None else data.train.groups[rows[:size]]
-    fold = folds(labels, count, options.seed, groups)
+    fold, parts = fold_splits(labels, count, options.valid, options.seed, groups)
     inside, outside = torch.zeros(size, material.classes), torch.zeros(len(rows) - size, material.classes)
     settings: dict[str, Any] = {"epochs": epochs, "monitor": False, "stop": "patience" if options.valid else "never"}
-    for k in range(count):
-        others = np.flatnonzero(fold != k)
-        learn, watch = split(labels[others], options.valid, options.seed, None if groups is None else groups[others])
+    for k, (learn, watch) in enumerate(parts):
         kept = torch.zeros(size, dtype=torch.bool)
-        kept[torch.as_tensor(others[learn])] = True
+        kept[torch.as_tensor(learn)] = True
         run = study.fit(
             f"fold-{k}",
             *methods,
             keep=kept,
-            valid=_held(material, others[watch], study.runtime.device),
+            valid=_held(material, watch, study.runtime.device),
             **settings,
             patience=_FOLD_PATIENCE,
         )

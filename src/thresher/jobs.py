@@ -18,7 +18,7 @@ from thresher import data as sources
 from thresher import methods as zoo
 from thresher import nets
 from thresher.data import Data, Reading
-from thresher.data.split import split
+from thresher.data.split import fold_splits, split
 from thresher.engine.combine import Combination
 from thresher.engine.method import Method, described, filled_slots, name_of
 from thresher.engine.options import Options, resolve
@@ -67,6 +67,7 @@ class Job:
         options: every setting, with the net's name resolved.
         folder: of the run.
         resume: the folder exists and goes on.
+        weights: the SHA-256 of the file of weights to start from, or empty.
     """
 
     request: Request
@@ -76,6 +77,7 @@ class Job:
     options: Options
     folder: Path
     resume: bool = False
+    weights: str = ""
 
     @property
     def data(self) -> Data:
@@ -115,6 +117,7 @@ class Job:
             "method": [described(method) for method in self.method.methods],
             "split": zlib.crc32(np.concatenate([self.held, [-1], self.trusted]).astype("<i8").tobytes()),
             "options": dataclasses.asdict(self.options),
+            "weights": self.weights,
             "threads": torch.get_num_threads(),
             "versions": versions(),
         }
@@ -175,7 +178,7 @@ def prepare(
     request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
     labelling = _labelling(data, request, options.seed, root, progress)
     _check_methods(combination, labelling)
-    options = _with_net(options, labelling.data, accelerator)
+    options, weights = _with_net(options, labelling.data, accelerator)
     job = Job(
         request,
         labelling,
@@ -184,6 +187,7 @@ def prepare(
         options,
         _folder(out, name, labelling.data.name, combination.name if kind == "train" else "find"),
         resume,
+        weights,
     )
     _check_sizes(job)
     _check_folder(job)
@@ -260,22 +264,23 @@ def _check_methods(method: Combination, labelling: Labelling) -> None:
 def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:
     """Source rows of the noisy validation split; trusted rows are not for it."""
     left = np.setdiff1d(np.arange(len(data.train)), trusted)
+    if not len(left):
+        raise UsageError("every row is trusted, so that none is left to learn from: trust only some of them")
     groups = None if data.train.groups is None else data.train.groups[left]
     _, held = split(data.train.labels.numpy()[left], options.valid, options.seed, groups)
     return np.asarray(left[held])
 
 
-def _with_net(options: Options, data: Data, accelerator: str) -> Options:
-    """The options with the network's name resolved, after building it once: a wrong name is told at once."""
+def _with_net(options: Options, data: Data, accelerator: str) -> tuple[Options, str]:
+    """The options with the network's name resolved, after building it once, and the hash of its file of weights."""
     shape = tuple(data.train.inputs.shape[1:])
     net = nets.auto(shape, accelerator) if options.net == "auto" else options.net
     built = nets.build(net, shape, len(data.classes))
     weights = str(Path(options.weights).absolute()) if options.weights else ""
-    if weights:
-        nets.load_weights(built, weights)
+    digest = nets.load_weights(built, weights) if weights else ""
     if options.frozen and not weights:
         raise UsageError("a frozen network learns nothing by itself: give it trained weights with --weights FILE")
-    return dataclasses.replace(options, net=net, weights=weights)
+    return dataclasses.replace(options, net=net, weights=weights), digest
 
 
 def _whole_path(said: object) -> str | None:
@@ -297,10 +302,15 @@ def _check_sizes(job: Job) -> None:
         raise UsageError(f"batch is {job.options.batch}, and only {rows} rows are trained on: lower --bs")
     groups = job.data.train.groups
     units = rows if groups is None else len(np.unique(groups[job.rows]))
-    if job.request.kind == "find" and folds == 0:
-        raise UsageError(f"there are 0 folds: finding needs from 2 to {units}")
-    if folds != 0 and not 2 <= folds <= units:
-        raise UsageError(f"cross_fit is {folds}: it is a number of folds, from 2 to {units} here, or 0 for none")
+    if folds == 0 and job.request.kind == "train":
+        return
+    if units < 2:
+        raise UsageError("all rows are of one group, so that there is nothing to divide into folds: leave --group out")
+    if not 2 <= folds <= units:
+        none = ", or 0 for none" if job.request.kind == "train" else ""
+        raise UsageError(f"there are {folds} folds: give from 2 to {units} here{none}")
+    own = None if groups is None else groups[job.rows]
+    fold_splits(job.data.train.labels.numpy()[job.rows], folds, job.options.valid, job.options.seed, own)
 
 
 def _folder(out: str | Path | None, name: str | None, data: str, what: str) -> Path:

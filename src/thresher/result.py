@@ -173,6 +173,8 @@ class Result:
     ) -> pd.DataFrame:
         """What the model says of each row: ``key, predicted``, and one probability column per class.
 
+        The columns have the names of the classes, with ``p_`` before them where a class is called key or predicted.
+
         Args:
             source: whatever the training data could be, without labels: a folder, a path of a table or .npz file,
                 arrays, a data frame, a list of texts or images; or a known name, of which the test set is taken.
@@ -190,8 +192,10 @@ class Result:
         names = self.run["data"]["classes"]
         probabilities = torch.cat(parts).numpy()
         predicted = np.asarray(names, dtype=object)[probabilities.argmax(1)]
+        taken = {"key", "predicted"}
+        columns = [f"p_{name}" for name in names] if taken & set(names) else names
         known = pd.DataFrame({"key": keys, "predicted": predicted})
-        return pd.concat([known, pd.DataFrame(probabilities, columns=names)], axis=1)
+        return pd.concat([known, pd.DataFrame(probabilities, columns=columns)], axis=1)
 
     def _inputs(
         self, source: object, reading: Reading | None, root: str | Path | None

@@ -36,6 +36,8 @@ def check_same_run(job: "Job") -> None:
             )
     _check_data(job, stored["data"], mine["data"])
     _check_same(job, "split", stored["split"], mine["split"])
+    if stored["weights"] != mine["weights"]:
+        raise UsageError(f"{job.options.weights} has changed since {job.folder} began: put the file back as it was")
     trained = len(records(job.folder / "metrics.jsonl"))
     if job.options.epochs < trained:
         raise UsageError(f"{job.folder} has trained {trained} epochs already: give --epochs {trained} or more")
@@ -67,6 +69,13 @@ def _check_data(job: "Job", old: Mapping[str, Any], new: Mapping[str, Any]) -> N
             raise UsageError(
                 f"{job.folder} was trained on other data: {changed}; put the data back as they were, or start a new run"
             )
+    if {**old, "test": 0, "fingerprint": ""} == {**new, "test": 0, "fingerprint": ""} and old != new:
+        counts = (
+            f"{new['test']} rows and had {old['test']}" if old["test"] != new["test"] else "the same number of rows"
+        )
+        raise UsageError(
+            f"the test set of {job.folder} has changed, it has {counts}: put it back as it was, or start a new run"
+        )
     _check_same(job, "data", dict(old), dict(new))
 
 

@@ -114,7 +114,7 @@ def test_of_a_run(npz: str, thresher: Call, monkeypatch: pytest.MonkeyPatch) -> 
     assert issues is not None
     sure = issues[issues["is_label_issue"] & (issues["p_suggested"] >= 0.4)]
     assert document["changed"] == len(sure) > 0
-    assert document["next"] == f"thresher train {Path(npz).absolute()} --labels new.csv"
+    assert document["next"] == f"thresher train {Path(npz).absolute()} --noise symmetric:0.4 --labels new.csv"
     found = pd.read_csv("new.csv", dtype=str).set_index("key")["label"]
     assert found.index.tolist() == [str(row) for row in range(120)]
     assert (found[sure["key"]].to_numpy() == sure["suggested"].to_numpy()).all()

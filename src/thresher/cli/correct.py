@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,13 +27,12 @@ def correct(
     different) and FILE.json (where it came from).
     """
     from thresher import correct as library
+    from thresher.cli.train import told
     from thresher.correct.files import places
 
     places(out)
     suspects = library.read(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *rest: typer.echo(f"warning: {message}", err=True)
+    with told():
         done = library.correct(suspects.issues, policy, suspects.classes, min_confidence=min_confidence)
     paths = library.write(done, out, suspects)
     following = shlex.join(["thresher", "train", suspects.data or "DATA", *suspects.reading, "--labels", str(out)])

@@ -38,6 +38,7 @@ def find(
     lr: options.Rate = None,
     batch: options.Batch = None,
     seed: options.Seed = None,
+    valid: options.Valid = None,
     device: options.Device = None,
     workers: options.Workers = None,
     out: Annotated[
@@ -58,24 +59,30 @@ def find(
     DATA: every row is judged by networks that never saw it (cross-fitting). A run: what it found. --labels and --probs:
     confident learning on your own model's out-of-sample probabilities.
     """
-    if probs is not None:
-        _by_probabilities(labels, probs, data, out, as_json)
-        return
-    if data is not None and resume is None and (Path(data) / "run.json").is_file():
-        _of_run(Path(data), out, as_json)
-        return
-    table = out if out is not None and out.suffix.lower() == ".csv" else None
-    refuse_existing(table)
+    from thresher.cli.settings import leftovers
+    from thresher.cli.train import execute
+
+    data, letters = leftovers([*([] if data is None else [data]), *context.args])
     typed = {
         "method": method, "label": label, "path": path, "text": text, "id": id_column, "group": group,
         "labels": labels, "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
         "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch, "seed": seed,
-        "cross_fit": folds, "device": device, "workers": workers, "out": None if table else out, "name": name,
-        "root": root,
+        "valid": valid, "cross_fit": folds, "device": device, "workers": workers, "name": name, "root": root,
     }  # fmt: skip
-    from thresher.cli.train import execute
-
-    arguments = _arguments(context, data, typed, pairs or [], config, resume)
+    others = {**typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
+    if probs is not None:
+        _refuse_others(others, "--probs", ("labels",))
+        _by_probabilities(labels, probs, data, out, as_json)
+        return
+    if data is not None and resume is None and (Path(data) / "run.json").is_file():
+        _refuse_others(others, f"the run {data}")
+        _of_run(Path(data), out, as_json)
+        return
+    table = out if out is not None and out.suffix.lower() == ".csv" else None
+    refuse_existing(table)
+    arguments = _arguments(
+        context, letters, {"data": data, **typed, "out": None if table else out}, pairs or [], config, resume
+    )
     summary = execute(arguments, dry_run=dry_run, as_json=as_json, quiet=quiet)
     if summary is not None and table is not None:
         from thresher.result import load
@@ -83,24 +90,30 @@ def find(
         write(table, load(summary["run"]).finished().to_csv(index=False))
 
 
+def _refuse_others(typed: dict[str, Any], what: str, allowed: tuple[str, ...] = ()) -> None:
+    """Refuse options that would mean nothing where nothing is trained."""
+    idle = [name for name, value in typed.items() if value and name not in allowed]
+    if idle:
+        name = idle[0].lstrip("-").replace("cross_fit", "folds").replace("_", "-")
+        raise UsageError(f"with {what} nothing is trained, so --{name} means nothing: leave it out")
+
+
 def _arguments(
     context: typer.Context,
-    data: str | None,
+    letters: dict[str, Any],
     typed: dict[str, Any],
     pairs: list[str],
     config: Path | None,
     resume: Path | None,
 ) -> dict[str, Any]:
     """Of `thresher.jobs.prepare` for the folds of a search, or of `thresher.jobs.resumed`."""
-    from thresher.cli.settings import leftovers, read_toml, request
+    from thresher.cli.settings import read_toml, request
     from thresher.cli.train import own_options, resume_arguments
 
-    data, short = leftovers([*([] if data is None else [data]), *context.args])
-    typed = {"data": data, **typed}
     if resume is not None:
-        return resume_arguments(resume, typed, bool(pairs or short or config))
+        return resume_arguments(resume, typed, bool(pairs or letters or config))
     typed["method"] = typed["method"] or "cross_entropy"
-    arguments = request(read_toml(config), typed, pairs, short, own_options(context))
+    arguments = request(read_toml(config), typed, pairs, letters, own_options(context))
     if "data" not in arguments:
         raise UsageError("find needs data, a run, or --labels with --probs: for instance thresher find photos/")
     arguments["settings"].setdefault("epochs", EPOCHS)

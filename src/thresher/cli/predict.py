@@ -22,6 +22,7 @@ def predict(
     debug: options.Debug = False,
 ) -> None:
     """Say what each sample is: key, predicted, and one probability column per class."""
+    from thresher.cli.train import told
     from thresher.data import Reading
     from thresher.result import load
 
@@ -30,13 +31,14 @@ def predict(
     trained = Reading(**result.run["request"]["reading"])
     said: dict[str, Any] = {"path": path, "text": text, "id": id_column, "skip_bad": skip_bad or None}
     reading = dataclasses.replace(trained, **{name: value for name, value in said.items() if value is not None})
-    table = result.predictions(data, reading=reading, root=root)
+    with told():
+        table = result.predictions(data, reading=reading, root=root)
     content = table.to_csv(index=False)
     if out is None:
         typer.echo(content, nl=False)
         return
     write(out, content)
-    counts = table["predicted"].value_counts()
+    counts = table.iloc[:, 1].value_counts()
     most = ", ".join(f"{name} {count:,}" for name, count in counts.head(5).items())
     typer.echo(f"{len(table):,} predictions in {out}: {most}" + (" ..." if len(counts) > 5 else ""))
 

@@ -67,7 +67,8 @@ def read(source: str | Path) -> Suspects:
         stored = read_run(path)
         issues = path / "issues.csv"
         if not issues.is_file():
-            raise UsageError(f"{path} is not finished: go on with thresher train --resume {path}")
+            kind = stored.get("request", {}).get("kind", "train")
+            raise UsageError(f"{path} is not finished: go on with thresher {kind} --resume {path}")
         try:
             asked, data = stored["request"], stored["data"]
             return Suspects(
@@ -75,7 +76,7 @@ def read(source: str | Path) -> Suspects:
                 tuple(data["classes"]),
                 path,
                 asked["source"],
-                _typed(asked["reading"]),
+                _typed(asked["reading"]) + _typed_noise(asked, stored.get("options", {}).get("seed", 0)),
                 data["fingerprint"],
                 _left_out(path),
             )
@@ -211,6 +212,13 @@ def _typed(reading: Mapping[str, Any]) -> tuple[str, ...]:
             option = f"--{name.replace('_', '-')}"
             words += [option] if value is True else [option, str(value)]
     return tuple(words)
+
+
+def _typed_noise(asked: Mapping[str, Any], seed: int) -> tuple[str, ...]:
+    """What must be typed to have the same wrong labels put in again: the corrections are of those."""
+    words = [word for text in asked.get("noise", ()) for word in ("--noise", text)]
+    words += ["--map", asked["mapping"]] if asked.get("mapping") else []
+    return (*words, *(("--seed", str(seed)) if words and seed else ()))
 
 
 def _write_all(files: Mapping[Path, bytes]) -> None:

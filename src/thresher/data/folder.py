@@ -17,7 +17,7 @@ from thresher.data.reading import Reader, Reading
 from thresher.data.samples import Data, Samples
 from thresher.errors import UsageError
 
-_TESTS = ("test", "val")  # the first that is there is the test set
+_TESTS = ("test", "val", "valid", "validation")  # the first that is there is the test set
 
 
 def load_folder(
@@ -108,8 +108,16 @@ def read_test(
 def _parts(path: Path) -> tuple[Path, Path | None]:
     """The folders that hold the classes of the training and of the test set."""
     names = {folder.name for folder in _folders(path)}
-    if "train" not in names or names - {"train", *_TESTS}:
+    if "train" not in names:
         return path, None
+    others = sorted(names - {"train", *_TESTS})
+    if others:
+        if not _folders(path / "train"):
+            return path, None  # a class may be called train
+        raise UsageError(
+            f"{path} holds train/ with folders in it, and {listed(others)} beside it: give the folder of the classes "
+            f"itself, as in {path / 'train'}, or move the others away"
+        )
     tests = [path / test for test in _TESTS if test in names]
     if len(tests) > 1:
         warnings.warn(f"{tests[1]} is not read: {tests[0]} is the test set", stacklevel=3)

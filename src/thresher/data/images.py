@@ -15,7 +15,7 @@ from torch import Tensor
 from thresher.data.ahead import in_order
 from thresher.data.arrays import read_inputs
 from thresher.data.columns import row_keys
-from thresher.data.files import Files, images_below, quiet_decoders, refuse_bad
+from thresher.data.files import Files, images_below, is_image_name, quiet_decoders, refuse_bad
 from thresher.data.pixels import decode
 from thresher.data.reading import Lazy, Reading
 from thresher.data.resident import histogram, histogram_moments
@@ -252,6 +252,10 @@ class ImageReader:
             return self._from_files(paths, [one.relative_to(path).as_posix() for one in paths], reading, f"{path}")
         if not path.exists():
             raise UsageError(f"there is no file or folder {path}: check the path")
+        if not is_image_name(path.name):
+            raise UsageError(
+                f"{path} is no image, and the run was trained on image files: give a folder or image files"
+            )
         return self._from_files([path], [path.name], reading, f"{path}")
 
     def _from_files(

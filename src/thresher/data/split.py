@@ -81,6 +81,43 @@ def folds(labels: np.ndarray, k: int, seed: int, groups: np.ndarray | None = Non
     return result
 
 
+def fold_splits(
+    labels: np.ndarray, k: int, valid: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Folds, and for each of them what of the other rows is learned from, and what is watched to stop early.
+
+    Args:
+        labels: given labels, integers ``[N]``.
+        k: the number of folds, 2 or more.
+        valid: the share of the other folds' rows to watch, in [0, 1).
+        seed: of the draws, 0 or more.
+        groups: rows of equal group stay together in both divisions, any sortable values ``[N]``.
+
+    Returns:
+        The fold of each row, int64 ``[N]``; and per fold two sorted arrays of row numbers.
+
+    Raises:
+        UsageError: as for `folds` and `split`.
+
+    Example:
+        >>> fold, parts = fold_splits(np.array([0, 1] * 20), 4, 0.2, seed=0)
+        >>> [(len(learn), len(watch)) for learn, watch in parts]
+        [(24, 6), (24, 6), (24, 6), (24, 6)]
+    """
+    fold, parts = folds(labels, k, seed, groups), []
+    for number in range(k):
+        others = np.flatnonzero(fold != number)
+        try:
+            learn, watch = split(labels[others], valid, seed, None if groups is None else groups[others])
+        except UsageError as error:
+            raise UsageError(
+                f"with {k} folds, what is left of the groups cannot be divided again to stop early: give more folds, "
+                "or set valid to 0 to train each fold to its end"
+            ) from error
+        parts.append((others[learn], others[watch]))
+    return fold, parts
+
+
 def _shuffled_by_class(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Row numbers, class after class, in random order within each."""
     return np.lexsort((rng.random(len(classes)), classes))

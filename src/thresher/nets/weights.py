@@ -109,6 +109,9 @@ def _check(net: Net, path: Path, found: dict[str, Tensor], own: dict[str, Tensor
     start = "body.model." if isinstance(net.body, Backbone) else ""
     refuse = f"{path} does not fit net {net.name}"
     first = next((name for name, value in own.items() if value.ndim == 4), None)
+    for name, value in found.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise UsageError(f"{refuse}, for {name.removeprefix(start)} holds NaN or infinite values: {_CHOOSE}")
     for name, value in own.items():
         said, given = name.removeprefix(start), found.get(name)
         if given is None:
