@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thresher.cli import options
 from thresher.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,18 +26,26 @@ def noise(
     ] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the realised transition matrix as FILE.svg.")] = False,
     seed: Annotated[int, typer.Option(help="Of every noise that names none.")] = 0,
-    root: Annotated[Path | None, typer.Option("--data-root", help="Folder of official data files.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    label: options.Label = None,
+    path: options.ImagePath = None,
+    text: options.Text = None,
+    id_column: options.Id = None,
+    skip_bad: options.SkipBad = False,
+    root: options.Root = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
 ) -> None:
     """Make labels wrong on purpose, and keep a record of it: labels, realised rate and transition matrix."""
-    from thresher.data import load
+    from thresher.cli.train import told
+    from thresher.data import Reading, load
     from thresher.engine.checkpoint import write_atomically
     from thresher.noise import apply, hopeless
 
     picture = out.with_suffix(".svg") if plot else None
     _check(out, picture)
-    source = load(data, root=root)
+    reading = Reading(label=label or Reading.label, path=path, text=text, id=id_column, skip_bad=skip_bad)
+    with told():
+        source = load(data, root=root, reading=reading)
     if source.train.clean is not None:
         raise UsageError(f"the labels of {source.name} are wrong as people made them: name data with correct labels")
     drawn = apply(

@@ -63,10 +63,10 @@ class Runtime:
         launched = "TORCHELASTIC_RUN_ID" in os.environ
         if accelerator == "cpu" and devices == 1 and not launched:
             return cls(precision=precision)
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import asks for more, to greet
         world = int(os.environ["WORLD_SIZE"]) if launched else devices if isinstance(devices, int) else len(devices)
         strategy = DDPStrategy(timeout=datetime.timedelta(minutes=10)) if world > 1 else "auto"
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launched else devices
