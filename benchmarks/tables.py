@@ -105,7 +105,10 @@ def seeds(document: dict[str, Any]) -> str:
             rows.append([method, *cells[:3], own[0]["detector"], *cells[3:]])
         wrong = percent(statistics.mean(row["realised"] for row in document["rows"] if row["noise"] == noise))
         count = len({row["seed"] for row in document["rows"] if row["noise"] == noise})
-        parts += [f"`{noise}`: {wrong} % of the labels are wrong; {count} seeds.", table(header, rows)]
+        parts += [
+            f"`{noise}`: {wrong} % of the labels are wrong; {count} seed{'s'[: count != 1]}.",
+            table(header, rows),
+        ]
     return "\n\n".join(parts)
 
 
@@ -129,7 +132,8 @@ def cifar10n(document: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"## {what}",
-            "Human labels; detection is scored against the official ones, which no method sees.",
+            "Human labels; detection is scored against the official ones, which no method sees. So short a training of so "
+            "small a network hardly memorises, and nothing is gained over cross-entropy here.",
             seeds(document),
             origin(document),
         ]
