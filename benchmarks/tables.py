@@ -132,8 +132,8 @@ def cifar10n(document: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"## {what}",
-            "Human labels; detection is scored against the official ones, which no method sees. So short a training of so "
-            "small a network hardly memorises, and nothing is gained over cross-entropy here.",
+            "Human labels; detection is scored against the official ones, which no method sees. So short a training of "
+            "so small a network hardly memorises, and nothing is gained over cross-entropy here.",
             seeds(document),
             origin(document),
         ]
