@@ -111,6 +111,13 @@ def test_another_method_trains_the_folds(npz: str, thresher: Call) -> None:
     assert sorted(path.name for path in Path("runs/points-find-1/fits").iterdir()) == ["fold-0", "fold-1"]
 
 
+def test_a_method_with_trainings_of_its_own_is_refused(npz: str, thresher: Call) -> None:
+    said = thresher("find", npz, "--method", "aum", "--bs", 32)
+    assert said.code == 2
+    assert "aum needs trainings of its own, which folds do not have" in said.err
+    assert not Path("runs").exists()
+
+
 @pytest.fixture
 def own_model(workplace: Path) -> tuple[np.ndarray, np.ndarray]:
     """Labels and out-of-sample probabilities of somebody's model, as files."""

@@ -47,7 +47,8 @@ def fit(
         resume: go on in `out`.
         progress: called with (fit name, record) after each epoch.
         **options: what `thresher.data.Reading` says of the data (``label="species"``, ``labels="corrected.csv"``), and
-            further settings of `thresher.engine.options.Options`, for instance ``optimizer={"lr": 0.1}``.
+            further settings of `thresher.engine.options.Options`, for instance ``optimizer={"lr": 0.1}``; `mapping`,
+            the class pairs of asymmetric noise, as in ``"cat>dog,dog>cat"``.
 
     Raises:
         ThresherError: one sentence about what is wrong.

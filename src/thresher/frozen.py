@@ -3,8 +3,6 @@
 That makes photos feasible on a CPU, and a few hundred of them enough.
 """
 
-from collections.abc import Callable
-
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -19,14 +17,13 @@ HEAD = "linear"
 _CHUNK = 64
 
 
-def looks(source: Shows, net: Net, count: int, progress: Callable[[int, int], None] = lambda done, of: None) -> Tensor:
+def looks(source: Shows, net: Net, count: int) -> Tensor:
     """Features of every sample as it is, and mirrored where its weak view may be.
 
     Args:
         source: of the images.
         net: whose body gives the features, on the source's device.
         count: of samples, N.
-        progress: called with the number of samples done, and N.
 
     Returns:
         float32 ``[N, V, D]`` on the device, V = 1 or 2.
@@ -40,7 +37,6 @@ def looks(source: Shows, net: Net, count: int, progress: Callable[[int, int], No
             images = shown["plain", 0]
             seen = [body(images), body(images.flip(3))] if mirrored else [body(images)]
             parts.append(torch.stack([features.float() for features in seen], 1))
-            progress(min(count, len(parts) * _CHUNK), count)
     return torch.cat(parts)
 
 

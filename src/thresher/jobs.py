@@ -20,7 +20,7 @@ from thresher import nets
 from thresher.data import Data, Reading
 from thresher.data.split import fold_splits, split
 from thresher.engine.combine import Combination
-from thresher.engine.method import Method, described, filled_slots, name_of
+from thresher.engine.method import Method, described, name_of
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
 from thresher.errors import ThresherError, UsageError
@@ -178,6 +178,10 @@ def prepare(
     request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
     labelling = _labelling(data, request, options.seed, root, progress)
     _check_methods(combination, labelling)
+    if kind == "find" and combination.fills("fits"):
+        raise UsageError(
+            f"{combination.name} needs trainings of its own, which folds do not have: train with it instead"
+        )
     options, weights = _with_net(options, labelling.data, accelerator)
     job = Job(
         request,
@@ -253,12 +257,12 @@ def _check_methods(method: Combination, labelling: Labelling) -> None:
             "for instance per-class:10"
         )
     for given, slot, what in ((labelling.weights, "trust", "weights"), (labelling.targets, "target", "soft labels")):
-        for one in method.methods if given is not None else ():
-            if "epoch" in filled_slots(one) and slot not in getattr(one, "honours", ()):
-                raise UsageError(
-                    f"the label file has {what}, which {name_of(one)} would not look at, for it runs its own epoch: "
-                    "choose another method, or another policy of thresher correct"
-                )
+        blind = None if given is None else method.blind(slot)
+        if blind is not None:
+            raise UsageError(
+                f"the label file has {what}, which {blind} would not look at, for it runs its own epoch: "
+                "choose another method, or another policy of thresher correct"
+            )
 
 
 def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:

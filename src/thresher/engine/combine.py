@@ -74,6 +74,11 @@ class Combination:
         """Whether any method fills the slot."""
         return bool(self._slots[slot])
 
+    def blind(self, slot: str) -> str | None:
+        """The name of a method whose own epoch never asks for the slot, or None."""
+        owners = [m for m in self.methods if "epoch" in filled_slots(m) and slot not in getattr(m, "honours", ())]
+        return name_of(owners[0]) if owners else None
+
     def _of(self, slot: str) -> list[Callable[..., Any]]:
         self.called.add(slot)
         return self._slots[slot]
