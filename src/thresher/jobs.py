@@ -20,7 +20,7 @@ from thresher import nets
 from thresher.data import Data, Reading
 from thresher.data.split import fold_splits, split
 from thresher.engine.combine import Combination
-from thresher.engine.method import Method, described, name_of
+from thresher.engine.method import Method, check_options, described, name_of
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
 from thresher.errors import ThresherError, UsageError
@@ -178,6 +178,8 @@ def prepare(
     request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
     labelling = _labelling(data, request, options.seed, root, progress)
     _check_methods(combination, labelling)
+    for one in combination.methods:
+        check_options(one, options)
     if kind == "find" and combination.fills("fits"):
         raise UsageError(
             f"{combination.name} needs trainings of its own, which folds do not have: train with it instead"

@@ -268,7 +268,7 @@ def check_drop_in(methods: Sequence[Method], allowed: frozenset[str], what: str)
         if getattr(method, "networks", 1) > 1 or getattr(method, "extra_classes", 0):
             raise UsageError(f"{name} cannot be {what}: it needs its own networks; use th.fit")
         for slot in filled_slots(method):
-            if slot not in allowed:
+            if slot not in allowed and slot not in getattr(method, "by_hand", ()):
                 raise UsageError(f"{name} cannot be {what}: it {_WHY.get(slot, 'works on the loss: use th.as_loss')}")
 
 
@@ -293,13 +293,25 @@ def as_loss(
 
 
 class MethodOptimizer(torch.optim.Optimizer):
-    """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's."""
+    """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's.
 
-    def __init__(self, methods: Sequence[Method], optimizer: torch.optim.Optimizer) -> None:
+    It stands for the run in the methods' `gradient` slot.
+
+    Attributes:
+        when: the fractional epoch, for methods whose strength changes over training: set it in the loop.
+        seed: of the methods' draws.
+    """
+
+    def __init__(self, methods: Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0) -> None:
         check_drop_in(methods, OPTIMIZER_SLOTS, "an optimiser")
         self.method, self.optimizer = Combination(methods), optimizer
+        self.when, self.seed = 0.0, seed
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self._follow()
+
+    def optimizer_of(self, module: nn.Module) -> torch.optim.Optimizer:
+        """The wrapped optimiser, whatever the module; see `Run.optimizer_of`."""
+        return self.optimizer
 
     def _follow(self) -> None:
         """Show the wrapped optimiser's groups and state as ours, so that schedulers work on either."""
@@ -312,7 +324,7 @@ class MethodOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self.method.gradient(cast(Run, None), self._weights)
+        self.method.gradient(cast(Run, self), self._weights)
         self.optimizer.step()
         return loss
 
@@ -334,8 +346,10 @@ class MethodOptimizer(torch.optim.Optimizer):
             super().add_param_group(param_group)
 
 
-def as_optimizer(method: Method | Sequence[Method], optimizer: torch.optim.Optimizer) -> MethodOptimizer:
-    """Put methods that work on gradients between a loop's `backward` and its optimiser.
+def as_optimizer(
+    method: Method | Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0
+) -> MethodOptimizer:
+    """Put methods that work on gradients between a loop's `backward` and its optimiser; see `MethodOptimizer`.
 
     Example:
         >>> import thresher as th
@@ -344,4 +358,4 @@ def as_optimizer(method: Method | Sequence[Method], optimizer: torch.optim.Optim
         >>> net(torch.ones(1, 4)).sum().backward()
         >>> optimizer.step()
     """
-    return MethodOptimizer(tuple(method) if isinstance(method, Sequence) else (method,), optimizer)
+    return MethodOptimizer(tuple(method) if isinstance(method, Sequence) else (method,), optimizer, seed)

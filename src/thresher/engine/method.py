@@ -6,10 +6,13 @@ and reads everything a person can set from its dataclass fields.
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from thresher.errors import UsageError
+
+if TYPE_CHECKING:
+    from thresher.engine.options import Options
 
 Method = Any
 """A method object. Slots are optional, which Python's protocols cannot say: the type is open, and `combine` checks."""
@@ -57,6 +60,7 @@ def field(
     search: tuple[float, float] | None = None,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     choices: tuple[str, ...] | None = None,
+    convert: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Declare a hyper-parameter: its default (the paper's value), the paper's letter and its ranges.
 
@@ -66,6 +70,7 @@ def field(
         search: the range worth searching, for `thresher search` and the docs.
         bounds: the range that has a meaning, both ends included; a value outside is refused.
         choices: the accepted words, for a field that holds a word.
+        convert: makes the stored, hashable value of what a person typed, such as a matrix of a file's name.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -74,9 +79,8 @@ def field(
         >>> Toy(), hyperparameters(Toy)[0].letter
         (Toy(strength=3.0), 'lambda')
     """
-    return dataclasses.field(
-        default=default, metadata={"letter": letter, "search": search, "bounds": bounds, "choices": choices}
-    )
+    ranges = {"search": search, "bounds": bounds, "choices": choices}
+    return dataclasses.field(default=default, metadata={"letter": letter, **ranges, "convert": convert})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +94,12 @@ class Hyperparameter:
     search: tuple[float, float] | None
     bounds: tuple[float, float]
     choices: tuple[str, ...] | None
+    convert: Callable[[Any], Any] | None
 
 
 def hyperparameters(method: Method) -> list[Hyperparameter]:
     """The hyper-parameters of a method (class or object), in the order of its file."""
-    plain = {"letter": None, "search": None, "bounds": (-math.inf, math.inf), "choices": None}
+    plain = {"letter": None, "search": None, "bounds": (-math.inf, math.inf), "choices": None, "convert": None}
     return [
         Hyperparameter(f.name, getattr(f.type, "__name__", str(f.type)), f.default, **{**plain, **f.metadata})
         for f in dataclasses.fields(method)
@@ -114,8 +119,18 @@ def described(method: Method) -> dict[str, Any]:
 
 
 def filled_slots(method: Method) -> tuple[str, ...]:
-    """The slots a method fills, in the order of `SLOTS`."""
+    """The slots a method object fills, in the order of `SLOTS`; a property that is None leaves its slot empty."""
     return tuple(slot for slot in SLOTS if callable(getattr(method, slot, None)))
+
+
+def check_options(method: Method, options: "Options") -> None:
+    """Ask a method whether it can work with a run's settings; one that cares has ``check(options)``.
+
+    Raises:
+        UsageError: a setting contradicts the method, such as weight decay under a method that regularises by itself.
+    """
+    if hasattr(method, "check"):
+        method.check(options)
 
 
 def check_values(method: Method) -> None:

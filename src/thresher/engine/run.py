@@ -301,6 +301,11 @@ class Run:
             "checkpoint is kept; lower the learning rate, or check the inputs"
         )
 
+    def optimizer_of(self, module: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser that steps a network, or a module of this run."""
+        named = {**{str(k): net for k, net in enumerate(self.nets)}, **self.modules}
+        return next(self.optimizers[name] for name, known in named.items() if known is module)
+
     def rate(self, net: int | str = 0) -> float:
         """The learning rate in force."""
         return float(self.optimizers[str(net)].param_groups[0]["lr"])

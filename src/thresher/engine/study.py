@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from thresher.engine import checkpoint, state
 from thresher.engine.checkpoint import Checkpoints
 from thresher.engine.combine import Combination
-from thresher.engine.evaluate import Held, Judge
+from thresher.engine.evaluate import Held, Judge, predict_rows
 from thresher.engine.loop import train
-from thresher.engine.method import Method, filled_slots
+from thresher.engine.method import Method, check_options, filled_slots
 from thresher.engine.options import Options, resolve
 from thresher.engine.run import Run, Source
 from thresher.engine.runtime import Runtime
@@ -82,8 +82,18 @@ class Study:
         """The methods of the combination that do not fill `fits`."""
         return tuple(m for m in self.method.methods if "fits" not in filled_slots(m))
 
+    def swapped(self, old: Method, new: Method) -> tuple[Method, ...]:
+        """The methods of the combination, one of them replaced by what its trainings made of it."""
+        return tuple(new if m is old else m for m in self.method.methods)
+
+    def posterior(self, run: Run) -> Tensor:
+        """What a finished training says of its rows at the selected epoch, un-augmented: float32 ``[N, C]``, CPU."""
+        return predict_rows(use_best(run), run.source, run.rows).cpu()
+
     def run(self) -> Run:
         """Do everything the methods ask for, and return the training that is the result."""
+        for method in self.method.methods:
+            check_options(method, self.options)
         if self.method.needs_trusted and self.material.trusted is None:
             raise ThresherError(
                 f"{self.method.name} learns from trusted samples and got none: pass trusted= or --trusted, "

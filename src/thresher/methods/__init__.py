@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thresher.engine.method import Method, hyperparameters
@@ -43,14 +43,22 @@ def load(name: str) -> type[Any]:
 def method(name: str, **settings: Any) -> Method:
     """A method by name, with hyper-parameters by field name or by the paper's letter.
 
+    Args:
+        name: of the method's file.
+        **settings: the fields that differ from their defaults; `preset` names a set of published values, which those
+            given beside it override.
+
     Raises:
-        UsageError: an unknown name or setting.
+        UsageError: an unknown name, setting or preset.
 
     Example:
         >>> method("elr", strength=7), method("elr", **{"lambda": 7})
         (ELR(strength=7, momentum=0.7), ELR(strength=7, momentum=0.7))
+        >>> method("sce", preset="mnist").alpha
+        0.01
     """
     cls = load(name)
+    base = _preset(name, cls, settings.pop("preset")) if "preset" in settings else {}
     fields = {parameter.name: parameter.name for parameter in hyperparameters(cls)}
     letters = {p.letter: p.name for p in hyperparameters(cls) if p.letter is not None}
     accepted = {**letters, **fields}
@@ -61,7 +69,17 @@ def method(name: str, **settings: Any) -> Method:
         if accepted[key] in values:
             raise UsageError(f"{name}.{accepted[key]} was given twice, once by its letter: give it once")
         values[accepted[key]] = value
-    return cls(**values)
+    converts = {p.name: p.convert for p in hyperparameters(cls) if p.convert is not None}
+    values = {key: converts[key](value) if key in converts else value for key, value in values.items()}
+    return cls(**{**base, **values})
+
+
+def _preset(name: str, cls: type[Any], preset: Any) -> Mapping[str, Any]:
+    presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", {})
+    if preset not in presets:
+        hint = nearest(str(preset), presets) if presets else "it has none"
+        raise UsageError(f"{name} has no preset {preset!r}: {hint}")
+    return presets[preset]
 
 
 def parse(text: str | Sequence[str | Method] | Method) -> tuple[Method, ...]:
