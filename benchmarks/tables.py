@@ -7,13 +7,19 @@
 
 import json
 import re
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
+from thresher import bench, suites
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+LEGEND = (
+    "Test accuracy: after the last epoch, at the epoch that a noisy held-out tenth selects, and at the best test "
+    "epoch, which leaks. Detection of wrong labels by each method's own score, or the margin over training where it "
+    "has none. Mean and deviation over seeds, in %."
+)
 
 
 def percent(value: float | None) -> str:
@@ -53,22 +59,6 @@ def overhead(document: dict[str, Any]) -> str:
     )
 
 
-def mnist(document: dict[str, Any]) -> str:
-    shown = ("last", "selected", "oracle", "realised")
-    rows = [
-        [r["method"], str(r["seed"]), *(percent(r[name]) for name in shown), str(r["seconds"])]
-        for r in document["rows"]  # one per seed
-    ]
-    return "\n\n".join(
-        [
-            "## MNIST, 60 % symmetric noise, LeNet, Adam",
-            "Test accuracy in %; `selected` by a noisy held-out tenth, `oracle` is the best test epoch (leaks).",
-            table(["method", "seed", "last", "selected", "oracle (leaks)", "wrong labels", "seconds"], rows),
-            origin(document),
-        ]
-    )
-
-
 def demo_rows(document: dict[str, Any]) -> str:
     methods, found = document["result"]["methods"], document["result"]["detection"]
     rows = [[m["method"], percent(m["last"]), percent(m["selected"]), f"{m['seconds']:.0f}"] for m in methods]
@@ -81,63 +71,44 @@ def demo_rows(document: dict[str, Any]) -> str:
     )
 
 
-def mean_and_spread(values: list[float]) -> str:
+def shown(pair: tuple[float, float] | None) -> str:
     """Percent, and the sample deviation over seeds."""
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{percent(statistics.mean(values))}{spread}"
+    return "" if pair is None else percent(pair[0]) + (f" ± {100 * pair[1]:.1f}" if pair[1] else "")
 
 
-def seeds(document: dict[str, Any]) -> str:
-    """One table per noise: the mean over seeds of every method's figures."""
+def suite(document: dict[str, Any]) -> str:
+    """One table per data set and noise: the mean over seeds of every method's figures."""
+    lines = bench.summary(document)
+    parts = [f"## {document['title']}", document["protocol"], LEGEND]
+    for data, noise in dict.fromkeys((line["data"], line["noise"]) for line in lines):
+        own = [line for line in lines if (line["data"], line["noise"]) == (data, noise)]
+        counts = sorted({line["seeds"] for line in own})
+        wrong = "" if own[0]["realised"] is None else f"{percent(own[0]['realised'][0])} % of the labels are wrong; "
+        seeds = f"{' or '.join(map(str, counts))} seed{'s'[: counts[-1] != 1]}"
+        parts += [f"{data}, `{noise}`: {wrong}{seeds}.", one_noise(own)]
+    was = f"; measured as `{document['measured_with']}`" if "measured_with" in document else ""
+    return "\n\n".join([*parts, origin(document) + was])
+
+
+def one_noise(lines: list[dict[str, Any]]) -> str:
     figures = ("last", "selected", "oracle", "average_precision", "f1")
-    header = ["method", "last", "selected", "oracle (leaks)", "detector", "average precision", "F1"]
-    parts = []
-    for noise in sorted({row["noise"] for row in document["rows"]}, reverse=True):
-        by_method: dict[str, list[dict[str, Any]]] = {}
-        for row in document["rows"]:
-            if row["noise"] == noise:
-                by_method.setdefault(row["method"] + (" (saw clean labels)" if row["sees_clean"] else ""), []).append(
-                    row
-                )
-        rows = []
-        for method, own in sorted(by_method.items()):
-            cells = [mean_and_spread([one[name] for one in own]) for name in figures]
-            rows.append([method, *cells[:3], own[0]["detector"], *cells[3:]])
-        wrong = percent(statistics.mean(row["realised"] for row in document["rows"] if row["noise"] == noise))
-        count = len({row["seed"] for row in document["rows"] if row["noise"] == noise})
-        parts += [
-            f"`{noise}`: {wrong} % of the labels are wrong; {count} seed{'s'[: count != 1]}.",
-            table(header, rows),
-        ]
-    return "\n\n".join(parts)
+    header = ["method", "last", "selected", "oracle (leaks)", "average precision", "F1", "detector"]
+    published = any(line["published"] for line in lines)
+    rows = []
+    for line in lines:
+        name = line["method"] + (" (saw clean labels)" if line["sees_clean"] else "")
+        rows.append([name, *(shown(line[figure]) for figure in figures), line["detector"] or ""])
+        if published:
+            rows[-1].append(beside(line))
+    return table([*header, "published, and ours minus it"] if published else header, rows)
 
 
-def fashion(document: dict[str, Any]) -> str:
-    settings = document["settings"]
-    return "\n\n".join(
-        [
-            f"## Fashion-MNIST, {settings['rows']:,} training images, {settings['net']}, {settings['epochs']} epochs",
-            "Test accuracy, and detection by each method's own score (the margin over training where it "
-            "has none): mean and deviation over seeds, in %. The learning rate is high and constant, so that plain "
-            "training memorises within the 15 epochs; no setting was chosen per method.",
-            seeds(document),
-            origin(document),
-        ]
-    )
-
-
-def cifar10n(document: dict[str, Any]) -> str:
-    settings = document["settings"]
-    what = f"{settings['data']}, {settings['rows']:,} training images, {settings['net']}, {settings['epochs']} epochs"
-    return "\n\n".join(
-        [
-            f"## {what}",
-            "Human labels; detection is scored against the official ones, which no method sees. So short a training of "
-            "so small a network hardly memorises, and nothing is gained over cross-entropy here.",
-            seeds(document),
-            origin(document),
-        ]
-    )
+def beside(line: dict[str, Any]) -> str:
+    """The figure of others for the same cell."""
+    found = line["published"]
+    if found is None:
+        return ""
+    return f"{percent(found['value'])} {found['metric']} ({100 * line['difference']:+.1f}; {found['source']})"
 
 
 def streaming(document: dict[str, Any]) -> str:
@@ -156,13 +127,7 @@ def streaming(document: dict[str, Any]) -> str:
     )
 
 
-PAGES = {
-    "overhead": overhead,
-    "mnist-symmetric60": mnist,
-    "fashion-mnist": fashion,
-    "streaming": streaming,
-    "cifar10n-worse": cifar10n,
-}
+PAGES = {"overhead": overhead, "streaming": streaming, **dict.fromkeys(suites.names(), suite)}
 
 
 def pages() -> dict[Path, str]:
