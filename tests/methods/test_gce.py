@@ -1,38 +1,34 @@
 """GCE against its formula, its limits, and its gradient where the plain formula has none."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from tests.methods import losses
 from torch import Tensor
 
 from thresher.engine.combine import cross_entropy
 from thresher.methods.gce import GCE
 
 
-def naive(logits: list[float], target: list[float], q: float) -> float:
-    total = sum(math.exp(z) for z in logits)
-    return math.fsum(t * (1 - (math.exp(z) / total) ** q) / q for z, t in zip(logits, target, strict=True))
+def formula(q: float) -> losses.Formula:
+    """The paper's quotient."""
+    return lambda p, y: (1 - p[y] ** q) / q
 
 
 @pytest.mark.parametrize(("q", "values"), [(0.7, [0.361675, 1.347327]), (0.1, [0.408454, 3.360626])])
-def test_golden_values(golden: tuple[Tensor, Tensor], q: float, values: list[float]) -> None:
-    assert GCE(q).loss(*golden).tolist() == pytest.approx(values, abs=5e-7)
+def test_golden_values(q: float, values: list[float]) -> None:
+    assert losses.golden(GCE(q)) == losses.near(values)
 
 
 @pytest.mark.parametrize("q", [0.05, 0.7, 1.0])
-def test_equals_a_loop(random_batch: tuple[Tensor, Tensor, Tensor], q: float) -> None:
-    logits, labels, soft = random_batch
-    for target in (soft, torch.eye(5, dtype=torch.float64)[labels]):
-        expected = [naive(z, t, q) for z, t in zip(logits.tolist(), target.tolist(), strict=True)]
-        assert GCE(q).loss(logits, target).tolist() == pytest.approx(expected, rel=1e-9)
+def test_equals_the_formula(q: float) -> None:
+    losses.check_all(GCE(q), formula(q))
 
 
 def test_by_hand() -> None:
-    logits = torch.tensor([[math.log(1.0), math.log(3.0)]])  # p = 1/4, 3/4
-    assert GCE(0.5).loss(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx((1 - 0.5) / 0.5)
+    assert losses.by_hand(GCE(0.5), [0.25, 0.75]) == pytest.approx((1 - 0.5) / 0.5)
 
 
 def test_is_mean_absolute_error_at_one_and_nearly_cross_entropy_at_zero(golden: tuple[Tensor, Tensor]) -> None:
@@ -66,6 +62,28 @@ def test_the_plain_formula_has_none() -> None:
     ((1 - logits.softmax(1)[:, 1] ** 0.7) / 0.7).sum().backward()
     assert logits.grad is not None
     assert logits.grad.isnan().any()
+
+
+def test_tolerates_noise_at_one() -> None:
+    losses.check_tolerant(GCE(1.0), 9.0, bounded=True)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.7])
+def test_the_sum_over_labels_has_bounds(q: float) -> None:
+    source = torch.Generator().manual_seed(0)
+    logits = torch.randn(500, 10, generator=source, dtype=torch.float64) * torch.logspace(-2, 3, 500)[:, None]
+    logits[0] = 0
+    total = GCE(q).loss(logits, torch.ones_like(logits))
+    low, high = (10 - 10 ** (1 - q)) / q, 9 / q
+    assert total[0].item() == pytest.approx(low)
+    assert total[-1].item() == pytest.approx(high)
+    assert low * (1 - 1e-9) <= total.min() <= total.max() <= high * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.7])
+def test_noise_adds_nearly_the_same_to_every_network(q: float) -> None:
+    even, certain = losses.offsets(GCE(q), 0.4)
+    assert 0.01 < certain - even < 0.4 * (10 ** (1 - q) - 1) / (9 * q)
 
 
 def test_training_beats_the_noise(make_run: Callable[..., Any], fit: Callable[..., float]) -> None:

@@ -6,52 +6,53 @@ from typing import Any
 
 import pytest
 import torch
+from tests.methods import losses
 from torch import Tensor
 
+import thresher as th
+from thresher.errors import UsageError
 from thresher.methods.sce import SCE
 
-REVERSE = [
-    (math.log(1e-4), [3.140716, 9.057039]),
-    (-4.0, [1.363995, 3.933422]),
-    (-6.0, [2.045993, 5.900133]),
-]
+
+def formula(alpha: float, beta: float, log_zero: float) -> losses.Formula:
+    """Both sums as written, with log 0 replaced by A."""
+
+    def both(p: Tensor, y: int) -> Tensor:
+        label, logs = torch.zeros_like(p), torch.full_like(p, log_zero)
+        label[y], logs[y] = 1, 0
+        return alpha * -(label * p.log()).sum() + beta * -(p * logs).sum()
+
+    return both
 
 
-def naive(logits: list[float], target: list[float], alpha: float, beta: float, log_zero: float) -> float:
-    """Both sums as written, with log 0 replaced by A; for hard labels."""
-    total = sum(math.exp(z) for z in logits)
-    p = [math.exp(z) / total for z in logits]
-    forward = -sum(t * math.log(x) for x, t in zip(p, target, strict=True))
-    reverse = -sum(x * (log_zero if t == 0 else math.log(t)) for x, t in zip(p, target, strict=True))
-    return alpha * forward + beta * reverse
+def test_golden_values() -> None:
+    assert losses.golden(SCE()) == losses.near([3.182419, 9.466606])
+    assert losses.golden(th.method("sce", preset="analysis")) == losses.near([2.087696, 6.309700])
 
 
-@pytest.mark.parametrize(("log_zero", "values"), REVERSE)
-def test_golden_values_of_the_reverse_term(golden: tuple[Tensor, Tensor], log_zero: float, values: list[float]) -> None:
-    assert SCE(0.0, 1.0, log_zero).loss(*golden).tolist() == pytest.approx(values, abs=5e-7)
+def test_golden_values_of_cross_entropy() -> None:
+    assert losses.golden(SCE(1.0, 0.0)) == losses.near([0.417030, 4.095674])
 
 
-def test_golden_values(golden: tuple[Tensor, Tensor]) -> None:
-    assert SCE().loss(*golden).tolist() == pytest.approx([3.182419, 9.466606], abs=5e-7)
-    assert SCE(log_zero=-6).loss(*golden).tolist() == pytest.approx([2.087696, 6.309700], abs=5e-7)
-
-
-def test_equals_a_loop(random_batch: tuple[Tensor, Tensor, Tensor]) -> None:
-    logits, labels, _ = random_batch
-    target = torch.eye(5, dtype=torch.float64)[labels]
-    expected = [naive(z, t, 0.3, 2.0, -7.0) for z, t in zip(logits.tolist(), target.tolist(), strict=True)]
-    assert SCE(0.3, 2.0, -7.0).loss(logits, target).tolist() == pytest.approx(expected, rel=1e-9)
+@pytest.mark.parametrize("values", [(0.1, 1.0, math.log(1e-4)), (0.3, 2.0, -7.0)])
+def test_equals_both_sums(values: tuple[float, float, float]) -> None:
+    losses.check_all(SCE(*values), formula(*values))
 
 
 def test_by_hand() -> None:
-    logits = torch.zeros(1, 2)
-    assert SCE(1.0, 1.0, -4.0).loss(logits, torch.tensor([[0.0, 1.0]])).item() == pytest.approx(math.log(2) + 2.0)
+    assert losses.by_hand(SCE(1.0, 1.0, -4.0), [0.5, 0.5]) == pytest.approx(math.log(2) + 2.0)
 
 
-def test_linear_in_soft_targets(random_batch: tuple[Tensor, Tensor, Tensor]) -> None:
-    logits, _, soft = random_batch
-    hard = torch.stack([SCE().loss(logits, torch.eye(5, dtype=torch.float64)[[k] * 16]) for k in range(5)], 1)
-    assert torch.allclose(SCE().loss(logits, soft), (soft * hard).sum(1))
+@pytest.mark.parametrize(
+    ("preset", "values"), [("mnist", (0.01, 1)), ("cifar10", (0.1, 1)), ("cifar100", (6, 0.1)), ("webvision", (10, 1))]
+)
+def test_presets_of_the_weights(preset: str, values: tuple[float, float]) -> None:
+    assert th.method("sce", preset=preset) == SCE(*values)
+
+
+@pytest.mark.parametrize(("preset", "value"), [("code", math.log(1e-4)), ("benchmark", -4.0), ("analysis", -6.0)])
+def test_presets_of_the_constant(preset: str, value: float) -> None:
+    assert th.method("sce", preset=preset, alpha=1) == SCE(1, 1.0, value)
 
 
 def test_gradient_of_the_reverse_term_holds_the_constant(golden: tuple[Tensor, Tensor]) -> None:
@@ -60,7 +61,19 @@ def test_gradient_of_the_reverse_term_holds_the_constant(golden: tuple[Tensor, T
     (gradient,) = torch.autograd.grad(SCE(0.0, 1.0, -6.0).loss(logits, target).sum(), logits)
     p = logits.softmax(1)
     own = (p * target).sum(1, keepdim=True)
-    assert torch.allclose(gradient, 6 * own * (p - target))
+    torch.testing.assert_close(gradient, 6 * own * (p - target))
+
+
+def test_with_little_cross_entropy_it_nearly_tolerates_noise() -> None:
+    losses.check_intolerant(SCE(alpha=1.0, beta=0.1, log_zero=-4.0))
+    even, certain = losses.offsets(SCE(alpha=0.1), 0.4)
+    assert 0.01 < certain - even < 0.5  # a tenth of cross-entropy's
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_a_weight_of_cross_entropy_that_is_not_positive_is_refused(alpha: float) -> None:
+    with pytest.raises(UsageError, match=r"^sce.alpha is .*: it must be a number from 1e-06 to inf$"):
+        th.as_loss(SCE(alpha), 10, 3)
 
 
 def test_training_beats_the_noise(make_run: Callable[..., Any], fit: Callable[..., float]) -> None:

@@ -86,8 +86,8 @@ def parse(text: str | Sequence[str | Method] | Method) -> tuple[Method, ...]:
     """Methods from ``"elr,cdr"``, a method object, or a list of either.
 
     Example:
-        >>> parse("gce,cdr")
-        (GCE(q=0.7), CDR(noise_rate=0.2, mode='official'))
+        >>> parse("gce,elr")
+        (GCE(q=0.7), ELR(strength=3.0, momentum=0.7))
     """
     if isinstance(text, str):
         return tuple(method(part.strip()) for part in text.split(",") if part.strip())
