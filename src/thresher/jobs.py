@@ -20,7 +20,7 @@ from thresher import nets
 from thresher.data import Data, Reading
 from thresher.data.split import fold_splits, split
 from thresher.engine.combine import Combination
-from thresher.engine.method import Method, check_options, described, name_of
+from thresher.engine.method import Method, check_classes, check_options, described, name_of
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
 from thresher.errors import ThresherError, UsageError
@@ -176,10 +176,11 @@ def prepare(
     specs = (noise,) if isinstance(noise, str) else tuple(noise or ())
     known = None if trusted is None else _whole_path(trusted)
     request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
-    labelling = _labelling(data, request, options.seed, root, progress)
+    labelling = _labelling(data, request, options.seed, root, progress, Path(out) if resume and out else None)
     _check_methods(combination, labelling)
     for one in combination.methods:
         check_options(one, options)
+        check_classes(one, len(labelling.data.classes))
     if kind == "find" and combination.fills("fits"):
         raise UsageError(
             f"{combination.name} needs trainings of its own, which folds do not have: train with it instead"
@@ -206,8 +207,10 @@ def _labelling(
     seed: int,
     root: str | Path | None,
     progress: sources.Progress = lambda done, of: None,
+    folder: Path | None = None,
 ) -> Labelling:
-    """The data read, and the labels to learn from."""
+    """The data read, and the labels to learn from; noise that the run's folder holds is not drawn again."""
+    drawn = None if folder is None else folder / "noise.npz"
     return labelled(
         sources.load(data, root=root, reading=request.reading, progress=progress),
         noise=request.noise,
@@ -215,6 +218,8 @@ def _labelling(
         labels=request.reading.labels,
         trusted=request.trusted,
         seed=seed,
+        device=request.device,
+        drawn=None if drawn is None or not drawn.exists() else Noise.load(drawn),
     )
 
 
@@ -226,7 +231,7 @@ def reloaded(folder: str | Path, root: str | Path | None = None) -> Data | None:
         return None
     request = Request(**{**asked, "reading": Reading(**asked["reading"]), "noise": tuple(asked["noise"])})
     try:
-        data = _labelling(request.source, request, stored["options"]["seed"], root).data
+        data = _labelling(request.source, request, stored["options"]["seed"], root, folder=Path(folder)).data
     except ThresherError as error:
         warnings.warn(f"the report goes without pictures, for the data cannot be read: {error}", stacklevel=2)
         return None

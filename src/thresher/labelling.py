@@ -47,34 +47,62 @@ def labelled(
     labels: str | None = None,
     trusted: str | None = None,
     seed: int,
+    device: str = "auto",
+    drawn: Noise | None = None,
 ) -> Labelling:
     """Put noise in, then the corrections of a file, then trusted labels.
 
     Args:
         data: as it was read.
-        noise: texts ``NAME:RATE[:SEED]``.
+        noise: texts ``NAME:RATE[:SEED]``; on labels that people got wrong it comes on top.
         mapping: class pairs of asymmetric noise, as in ``cat>dog,dog>cat``.
         labels: a CSV file of key and label for every row, with weights or soft labels where it has such columns.
         trusted: ``per-class:N`` (needs known true labels) or a CSV file of key and label.
         seed: of the noise and of the choice of trusted rows.
+        device: where feature noise trains its networks; see `thresher.noise.posterior.out_of_sample`.
+        drawn: the noise of a run that goes on, from its folder; it is used instead of another draw where it answers
+            the same request for the same true labels, and no file corrected it.
 
     Raises:
         UsageError: whatever cannot be done with these data.
     """
-    result = _with_noise(data, noise, mapping, seed)
+    usable = drawn if labels is None else None
+    result = _with_noise(data, noise, mapping, seed, device, usable)
     if labels is not None:
         result = _corrected(result, labels)
     return result if trusted is None else _trusting(result, trusted, seed)
 
 
-def _with_noise(data: Data, specs: Sequence[str], mapping: str | None, seed: int) -> Labelling:
-    if not specs:
-        if mapping is not None:
-            raise UsageError("a map of classes is for asymmetric noise, and no noise is asked for: add --noise")
-        return Labelling(data, _human(data))
-    if data.train.clean is not None:
-        raise UsageError(f"the labels of {data.name} are wrong as people made them: leave --noise out")
-    drawn = noise.apply(
+def put_in(data: Data, specs: Sequence[str], *, seed: int, mapping: str | None = None, device: str = "auto") -> Noise:
+    """Draw noise for the training rows of data, with everything that the data know.
+
+    Args:
+        data: as it was read.
+        specs: texts ``NAME:RATE[:SEED]``, one or more.
+        seed: of every noise that names none.
+        mapping: class pairs of asymmetric noise.
+        device: where feature noise trains its networks.
+
+    Returns:
+        The noise; where the labels were wrong already, as people made them, it comes on top, and `generator` begins
+        with the data's name.
+
+    Raises:
+        UsageError: as for `thresher.noise.apply` and `thresher.noise.posterior.out_of_sample`.
+
+    Example:
+        >>> from thresher.data import load
+        >>> put_in(load("digits"), ["symmetric:0.4"], seed=0).generator
+        'symmetric:0.4:0'
+    """
+
+    def posterior() -> np.ndarray:
+        from thresher.noise.posterior import out_of_sample  # it knows of trainings, which need not be imported before
+
+        return out_of_sample(data, seed, device)
+
+    clean = data.train.clean
+    return noise.apply(
         specs,
         data.train.labels.numpy(),
         data.classes,
@@ -82,12 +110,39 @@ def _with_noise(data: Data, specs: Sequence[str], mapping: str | None, seed: int
         confusions=data.confusions,
         superclasses=data.superclasses,
         map_text=mapping,
+        inputs=lambda rows: data.train.dense(torch.as_tensor(rows)).numpy(),
+        posterior=posterior,
+        clean=None if clean is None else clean.numpy(),
+        source=data.name,
     )
+
+
+def _with_noise(
+    data: Data, specs: Sequence[str], mapping: str | None, seed: int, device: str, drawn: Noise | None
+) -> Labelling:
+    if not specs:
+        if mapping is not None:
+            raise UsageError("a map of classes is for asymmetric noise, and no noise is asked for: add --noise")
+        return Labelling(data, _human(data))
+    if drawn is None or not _answers(drawn, data, specs, seed):
+        drawn = put_in(data, specs, seed=seed, mapping=mapping, device=device)
     if drawn.rows is not None:
         data = data.keep(drawn.rows)
     if sentence := hopeless(drawn):
         warnings.warn(sentence, stacklevel=4)
     return Labelling(data.with_labels(torch.as_tensor(drawn.labels), torch.as_tensor(drawn.clean)), drawn)
+
+
+def _answers(drawn: Noise, data: Data, specs: Sequence[str], seed: int) -> bool:
+    """Whether noise that was drawn before is what the same request gives for these data."""
+    clean = data.train.labels if data.train.clean is None else data.train.clean
+    known = clean.numpy()
+    if drawn.rows is not None and drawn.rows.max(initial=0) < len(known):
+        known = known[drawn.rows]
+    source = "" if data.train.clean is None else data.name
+    same = (drawn.generator, drawn.version, drawn.classes)
+    asked = noise.generator_text(specs, seed, source)
+    return same == (asked, noise.VERSION, data.classes) and np.array_equal(drawn.clean, known)
 
 
 def _human(data: Data) -> Noise | None:

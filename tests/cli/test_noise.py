@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from thresher import data
-from thresher.noise import Noise, asymmetric, longtail, symmetric
+from thresher.noise import Noise, asymmetric, instance, longtail, symmetric
 
 Call = Callable[..., Any]
 
@@ -135,6 +136,9 @@ def test_matrix_from_a_file(call: Call, workplace: Path) -> None:
         (("--noise", "asymmetric:0.4", "--map", "1>x", "--out", "n.npz"), "there is no class 'x'"),
         (("--noise", "swap:0.4", "--out", "n.npz"), "swap noise needs superclasses"),
         (("--noise", "transition:T.npy", "--out", "n.npz"), "there is no transition matrix T.npy"),
+        (("--noise", "feature:0.35", "--out", "n.npz"), "write for example feature:1:0.35"),
+        (("--noise", "feature:5:0.35", "--out", "n.npz"), "has the type '5': choose 1, 2 or 3"),
+        (("--noise", "instance:0.4:4294967296", "--out", "n.npz"), "the seed of instance noise is 4294967296"),
         (("--noise", "symmetric:0.4", "--noise", "longtail:10", "--out", "n.npz"), "longtail comes after symmetric"),
         (("--noise", "symmetric:0.4"), "--out"),
         (("--out", "n.npz"), "--noise"),
@@ -156,14 +160,42 @@ def test_what_is_there_stays(call: Call, workplace: Path, taken: str) -> None:
     assert [(path.name, path.read_text(encoding="utf-8")) for path in workplace.iterdir()] == [(taken, "mine")]
 
 
-def test_data_whose_labels_are_wrong_already(call: Call, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_on_top_of_labels_that_are_wrong_already(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     source = data.load("digits")
-    known = source.with_labels(source.train.labels, source.train.labels)
+    human = symmetric(digits(), 0.2, 9)
+    known, clean = source.with_labels(torch.as_tensor(human), source.train.labels), digits()
     monkeypatch.setattr("thresher.data.load", lambda *words, **options: known)
-    said = call("digits", "--noise", "symmetric:0.4", "--out", "noise.npz")
-    assert said.code == 2
-    assert "the labels of digits are wrong as people made them" in said.err
-    assert list(workplace.iterdir()) == []
+    said = call("digits", "--noise", "symmetric:0.5", "--out", "noise.npz")
+    noise = Noise.load("noise.npz")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "digits: symmetric:0.5:0, on top of the labels that people gave"
+    wrong = (noise.labels != clean).sum()
+    assert (
+        lines[1] == f"wrong labels: {wrong} of 1,437, {noise.realised:.1%} (touched by people or by the noise: 60.0%)"
+    )
+    assert noise.generator == "digits + symmetric:0.5:0"
+    assert np.array_equal(noise.clean, clean)
+    assert np.array_equal(noise.labels, symmetric(human, 0.5, 0))
+
+
+def test_instance_noise(call: Call) -> None:
+    said = call("digits", "--noise", "instance:0.4:3", "--out", "noise.npz", "--plot", "--json")
+    assert (said.code, said.err) == (0, "")
+    images = data.load("digits").train.dense().numpy()
+    assert np.array_equal(Noise.load("noise.npz").labels, instance(digits(), images, 0.4, 3))
+    assert {"true class", "label"} <= set(written("noise.svg"))
+
+
+def test_feature_noise_says_that_it_trains(call: Call, npz: str) -> None:
+    said = call(npz, "--noise", "feature:1:0.35", "--out", "noise.npz")
+    assert said.code == 0
+    assert said.err == (
+        "warning: feature noise goes by class probabilities: 3 networks (mlp) are trained on the true labels first, "
+        "for up to 100 epochs each\n"
+    )
+    assert "rate asked for: 35.0%" in said.out
+    assert Noise.load("noise.npz").generator == "feature:1:0.35:0"
 
 
 def test_superclasses_of_the_data_are_used(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,11 +216,13 @@ def test_superclasses_of_the_data_are_used(call: Call, monkeypatch: pytest.Monke
         ("cifar100", "asymmetric_blocks:0.4", 0.4, "apple > aquarium_fish"),
         ("cifar100", "swap:0.4", 0.16, None),
         ("cifar100", "symmetric_inclusive:0.9", 0.891, None),
+        ("cifar10", "instance:0.4:1", 0.4, None),
+        ("cifar100", "instance:0.4:1", 0.4, None),
     ],
 )
 def test_the_figures_of_the_papers_code(call: Call, name: str, spec: str, realised: float, worst: str | None) -> None:
     if not Path(os.environ.get("THRESHER_DATA") or "absent").is_dir():
         pytest.skip("THRESHER_DATA names no folder of official files")
     found = json.loads(call(name, "--noise", spec, "--out", "noise.npz", "--json").out)
-    assert found["realised"] == pytest.approx(realised, abs=0.002)
+    assert found["realised"] == pytest.approx(realised, abs=0.004)
     assert worst in (None, "{true} > {label}".format(**found["pairs"][0]))

@@ -1,19 +1,22 @@
 """From texts to labels: every name, chains, class imbalance first, and where the map of asymmetric noise comes from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from thresher import noise as th_noise
 from thresher.errors import UsageError
-from thresher.noise import GENERATORS, Noise, apply, asymmetric, hopeless, symmetric
+from thresher.noise import GENERATORS, Noise, apply, asymmetric, generator_text, hopeless, symmetric
 from thresher.noise.superclasses import next_inside
 
 CLEAN = np.repeat(np.arange(3), 50)
 NAMES = ("cat", "dog", "Übung: ≥ 3")
 MAP = {0: 1, 1: 0}
 SUPER = np.array([0, 1, 0])
+PIXELS = np.random.default_rng(0).integers(0, 256, (150, 1, 4, 4)).astype(np.uint8)
+POSTERIOR = np.random.default_rng(0).dirichlet(np.ones(3), 150)
 
 
 def made(*texts: str, seed: int = 0) -> Noise:
@@ -70,7 +73,10 @@ def test_every_name_makes_what_its_generator_makes(matrix_file: str) -> None:
         "asymmetric": th_noise.asymmetric(CLEAN, 0.4, 3, next_inside(SUPER)),
         "asymmetric_blocks": th_noise.asymmetric_blocks(CLEAN, 0.4, 3),
         "asymmetric_inplace": th_noise.asymmetric_inplace(CLEAN, 0.4, 3, next_inside(SUPER)),
+        "feature": th_noise.feature(CLEAN, POSTERIOR, 2, 0.4, 3),
         "imbalance": CLEAN[th_noise.imbalance(CLEAN, 10, 3)],
+        "instance": th_noise.instance(CLEAN, PIXELS, 0.4, 3),
+        "instance_normalised": th_noise.instance_normalised(CLEAN, PIXELS, 0.4, 3),
         "longtail": CLEAN[th_noise.longtail(CLEAN, 10, 3)],
         "pairflip": th_noise.pairflip(CLEAN, 0.4, 3),
         "swap": th_noise.swap(CLEAN, 0.4, 3, SUPER),
@@ -81,9 +87,11 @@ def test_every_name_makes_what_its_generator_makes(matrix_file: str) -> None:
         "tridiagonal": th_noise.tridiagonal(CLEAN, 0.4, 3),
     }
     assert sorted(expected) == sorted(GENERATORS)
+    amounts = {"transition": matrix_file, "imbalance": "10", "longtail": "10", "feature": "2:0.4"}
+    given: dict[str, Any] = {"inputs": PIXELS.__getitem__, "posterior": lambda: POSTERIOR}
     for name, labels in expected.items():
-        amount = matrix_file if name == "transition" else 10 if name in ("imbalance", "longtail") else 0.4
-        noise = apply([f"{name}:{amount}"], CLEAN, NAMES, seed=3, confusions={}, superclasses=SUPER)
+        amount = amounts.get(name, "0.4")
+        noise = apply([f"{name}:{amount}"], CLEAN, NAMES, seed=3, confusions={}, superclasses=SUPER, **given)
         assert np.array_equal(noise.labels, labels), name
         assert noise.generator == f"{name}:{amount}:3"
         assert hasattr(th_noise, name)
@@ -173,3 +181,70 @@ def test_superclasses_for_other_classes_and_none_for_swap() -> None:
         made("swap:0.4")
     with pytest.raises(UsageError, match="asymmetric noise needs a map"):
         apply(["asymmetric:0.4"], CLEAN, NAMES, seed=0, confusions={}, superclasses=np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("instance:0.4", "instance noise depends on more than labels, and there are no inputs: give inputs="),
+        ("instance_normalised:0.4", "instance_normalised noise depends on more than labels"),
+        ("feature:1:0.4", "feature noise depends on more than labels, and there are no class probabilities: give post"),
+    ],
+)
+def test_noise_that_needs_what_is_not_there(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        made(text)
+
+
+def test_inputs_and_posterior_are_those_of_the_rows_kept() -> None:
+    rows = th_noise.longtail(CLEAN, 25, 2)
+    given: dict[str, Any] = {"inputs": PIXELS.__getitem__, "posterior": lambda: POSTERIOR}
+    for text, expected in (
+        ("instance:0.4", th_noise.instance(CLEAN[rows], PIXELS[rows], 0.4, 2, 3)),
+        ("instance_normalised:0.4", th_noise.instance_normalised(CLEAN[rows], PIXELS[rows], 0.4, 2, 3)),
+        ("feature:3:0.4", th_noise.feature(CLEAN[rows], POSTERIOR[rows], 3, 0.4, 2)),
+    ):
+        noise = apply(["longtail:25", text], CLEAN, NAMES, seed=2, confusions={}, **given)
+        assert np.array_equal(noise.labels, expected)
+
+
+def test_nothing_is_trained_for_unless_it_is_asked_for() -> None:
+    def never() -> np.ndarray:
+        raise AssertionError
+
+    apply(["symmetric:0.4"], CLEAN, NAMES, seed=0, confusions={}, inputs=lambda rows: never(), posterior=never)
+
+
+def test_noise_on_top_of_labels_that_are_wrong_already() -> None:
+    human = symmetric(CLEAN, 0.2, 5)
+    noise = apply(["symmetric:0.5"], human, NAMES, seed=1, confusions={}, clean=CLEAN, source="photos:worse")
+    assert np.array_equal(noise.labels, symmetric(human, 0.5, 1))
+    assert np.array_equal(noise.clean, CLEAN)
+    assert (noise.generator, noise.nominal) == ("photos:worse + symmetric:0.5:1", 0.6)
+    assert noise.realised == np.mean(noise.labels != CLEAN)
+    assert 0.5 < noise.realised < 0.6  # some labels are right again by chance
+
+
+def test_imbalance_goes_by_true_labels_where_others_are_given() -> None:
+    human = symmetric(CLEAN, 0.2, 5)
+    known: dict[str, Any] = {"clean": CLEAN, "source": "photos"}
+    noise = apply(["longtail:25", "pairflip:0.5"], human, NAMES, seed=2, confusions={}, **known)
+    rows = th_noise.longtail(CLEAN, 25, 2)
+    assert noise.rows is not None
+    assert np.array_equal(noise.rows, rows)
+    assert np.bincount(noise.clean).tolist() == [50, 10, 2]
+    assert np.array_equal(noise.labels, th_noise.pairflip(human[rows], 0.5, 2, 3))
+    assert noise.nominal == pytest.approx(1 - (1 - np.mean(human[rows] != CLEAN[rows])) * 0.5)
+    alone = apply(["longtail:25"], human, NAMES, seed=2, confusions={}, **known)
+    assert alone.nominal == pytest.approx(alone.realised) == np.mean(human[rows] != CLEAN[rows])
+
+
+def test_true_labels_for_other_rows_are_refused() -> None:
+    with pytest.raises(UsageError, match="there are 149 true labels for 150 labels: give one for each"):
+        apply(["symmetric:0.5"], CLEAN, NAMES, seed=1, confusions={}, clean=CLEAN[1:])
+
+
+def test_the_text_of_the_record_is_known_before() -> None:
+    texts = ["longtail:25", "feature:1:0.2:9"]
+    noise = apply(texts, CLEAN, NAMES, seed=4, confusions={}, posterior=lambda: POSTERIOR)
+    assert noise.generator == generator_text(texts, 4) == "longtail:25:4 + feature:1:0.2:9"

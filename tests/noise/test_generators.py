@@ -17,11 +17,35 @@ labellings = st.lists(st.integers(0, K - 1), max_size=200).map(lambda values: np
 maps = st.dictionaries(st.integers(0, K - 1), st.integers(0, K - 1), min_size=1).map(
     lambda pairs: {a: b if a != b else (b + 1) % K for a, b in pairs.items()}
 )
+
+
+def pixels(rows: int) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, (rows, 1, 3, 3)).astype(np.uint8)
+
+
+def posterior(rows: int, classes: int) -> np.ndarray:
+    return np.random.default_rng(5).dirichlet(np.ones(classes), rows)
+
+
+def small(seed: int) -> int:
+    """The random numbers of instance noise take 32 bits."""
+    return seed if seed < 0 else seed % 2**32
+
+
 GENERATORS: dict[str, Callable[..., np.ndarray]] = {
     "asymmetric": lambda labels, rate, seed, classes=None: noise.asymmetric(labels, rate, seed, {0: 1, 1: 0}, classes),
     "asymmetric_blocks": noise.asymmetric_blocks,
     "asymmetric_inplace": lambda labels, rate, seed, classes=None: noise.asymmetric_inplace(
         labels, rate, seed, {0: 1, 1: 0}, classes
+    ),
+    "feature": lambda labels, rate, seed, classes=None: noise.feature(
+        labels, posterior(len(labels), classes or 2), 1, rate, seed
+    ),
+    "instance": lambda labels, rate, seed, classes=None: noise.instance(
+        labels, pixels(len(labels)), rate, small(seed), classes
+    ),
+    "instance_normalised": lambda labels, rate, seed, classes=None: noise.instance_normalised(
+        labels, pixels(len(labels)), rate, small(seed), classes
     ),
     "pairflip": noise.pairflip,
     "swap": lambda labels, rate, seed, classes=None: noise.swap(labels, rate, seed, np.zeros(classes or 2, dtype=int)),
@@ -102,6 +126,9 @@ def test_these_very_labels() -> None:
     assert noise.swap(clean, 0.5, 0, np.zeros(3, dtype=int)).tolist() == [0, 1, 2, 0, 1, 0, 2, 1, 2, 2, 1, 0]
     assert noise.symmetric_bernoulli(clean, 0.5, 0).tolist() == [0, 2, 1, 1, 1, 2, 0, 1, 2, 0, 1, 1]
     assert noise.symmetric_inclusive(clean, 0.5, 0).tolist() == [0, 1, 2, 0, 0, 1, 0, 2, 2, 0, 1, 2]
+    assert noise.instance(clean, pixels(12), 0.5, 0).tolist() == [1, 2, 2, 1, 1, 2, 0, 2, 1, 0, 1, 1]
+    assert noise.instance_normalised(clean, pixels(12), 0.5, 0).tolist() == [1, 1, 2, 1, 1, 2, 0, 1, 0, 0, 1, 1]
+    assert noise.feature(clean, posterior(12, 3), 1, 0.5, 0).tolist() == [0, 0, 0, 2, 1, 2, 0, 1, 1, 0, 1, 1]
     assert noise.tridiagonal(clean, 0.5, 0).tolist() == [2, 0, 2, 0, 1, 1, 1, 2, 2, 0, 1, 0]
     assert noise.transition(clean, np.full((3, 3), 1 / 3), 0).tolist() == [0, 2, 1, 1, 1, 0, 0, 0, 2, 2, 0, 0]
     assert noise.longtail(clean, 2, 0).tolist() == [0, 3, 4, 5, 6, 7, 9, 10, 11]
@@ -168,9 +195,11 @@ def test_labels_out_of_range(generate: Callable[..., np.ndarray], labels: list[i
         generate(np.array(labels), 0.4, 0, 2)
 
 
-@pytest.mark.parametrize("name", sorted({*GENERATORS} - {"asymmetric", "asymmetric_inplace", "swap"}))
+@pytest.mark.parametrize("name", sorted({*GENERATORS} - {"asymmetric", "asymmetric_inplace", "feature", "swap"}))
 def test_one_class_has_nowhere_to_go(name: str) -> None:
-    with pytest.raises(UsageError, match=f"^{name} noise needs a class to go to, and there is only one"):
+    with pytest.raises(
+        UsageError, match=f"^{name.removesuffix('_normalised')} noise needs a class to go to, and there is only one"
+    ):
         GENERATORS[name](np.zeros(4, dtype=np.int64), 0.4, 0)
 
 

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher import noise
+from thresher.data import digits
+from thresher.data.idx import SETS
 from thresher.errors import UsageError
+from thresher.noise.confusions import class_map
 from thresher.noise.superclasses import next_inside
 
 K = 7
@@ -105,6 +108,27 @@ def test_in_place_brings_cats_back_that_were_dogs_for_a_while(rate: float, cat: 
     assert (noisy == 3).sum() == 5000 - 5000 * rate + rate * (5000 + 5000 * rate)  # exact: it counts what it finds
     assert found[9, 1] == found[2, 0] == found[4, 7] == 5000 * rate
     assert wrong(CIFAR, noise.asymmetric(CIFAR, rate, 0, CIFAR_MAP)) == rate / 2
+
+
+@pytest.mark.parametrize(("mapping", "affected"), [
+    (digits.CONFUSIONS, 5),  # MNIST, by Patrini et al.
+    ({2: 7, 3: 8, 5: 6, 6: 5}, 4),  # MNIST, by CDR
+    (SETS["fashion_mnist"].confusions, 4),
+    (CIFAR_MAP, 5),
+])  # fmt: skip
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_the_maps_of_the_papers(mapping: dict[int, int], affected: int, rate: float) -> None:
+    found = counts(CIFAR, noise.asymmetric(CIFAR, rate, 0, mapping), 10)
+    expected = np.diag(np.full(10, 5000))
+    for label, other in mapping.items():
+        expected[label, label], expected[label, other] = 5000 * (1 - rate), 5000 * rate
+    assert np.array_equal(found, expected)
+    assert 1 - np.trace(found) / len(CIFAR) == pytest.approx(rate * affected / 10)
+
+
+def test_both_spellings_of_cdrs_map_are_one() -> None:
+    classes = digits.CLASSES
+    assert class_map("2>7,3>8,5<>6", classes) == {k: v for k, v in digits.CONFUSIONS.items() if k != 7}
 
 
 def test_in_place_goes_by_the_order_of_the_map() -> None:

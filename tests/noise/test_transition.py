@@ -42,6 +42,19 @@ def test_whole_numbers_are_met_exactly_where_cutting_down_would_miss_them() -> N
     assert counts(clean, transition(clean, matrix, 0), 2).tolist() == [[71, 29], [42, 58]]
 
 
+@pytest.mark.parametrize("rate", [0.2, 0.4, 0.6])
+def test_more_noise_than_by_cutting_down_and_as_much_as_asked_for(rate: float) -> None:
+    """ANL's generator moves ``int(T[i, j] * n)`` rows, which of 603 rows and ten classes leaves several right."""
+    clean = np.repeat(np.arange(10), 603)
+    matrix = np.full((10, 10), rate / 9)
+    np.fill_diagonal(matrix, 1 - rate)
+    found = counts(clean, transition(clean, matrix, 0), 10)
+    moved = found.sum() - np.trace(found)
+    cut = np.floor(matrix * 603 + 1e-9).astype(int)
+    assert moved == pytest.approx(rate * len(clean), abs=10)
+    assert cut.sum() - np.trace(cut) < moved - 10
+
+
 def test_rows_left_over_go_to_the_largest_fractions_then_to_the_lower_class() -> None:
     clean = np.zeros(6, dtype=np.int64)
     matrix = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0, 0, 1]])  # 3, 1.5, 1.5

@@ -16,9 +16,15 @@ _PAIRS = 5
 
 
 def noise(
-    data: Annotated[str, typer.Argument(help="Data with correct labels; anything that train takes.")],
+    data: Annotated[
+        str, typer.Argument(help="Anything that train takes; on labels that people got wrong, noise comes on top.")
+    ],
     specs: Annotated[
-        list[str], typer.Option("--noise", help="NAME:RATE[:SEED]; give it again for more, one after the other.")
+        list[str],
+        typer.Option(
+            "--noise",
+            help="NAME:RATE[:SEED], feature:TYPE:RATE[:SEED]; give it again for more, one after the other.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The file to write, FILE.npz.")],
     map_text: Annotated[
@@ -39,19 +45,15 @@ def noise(
     from thresher.cli.train import told
     from thresher.data import Reading, load
     from thresher.engine.checkpoint import write_atomically
-    from thresher.noise import apply, hopeless
+    from thresher.labelling import put_in
+    from thresher.noise import hopeless
 
     picture = out.with_suffix(".svg") if plot else None
     _check(out, picture)
     reading = Reading(label=label or Reading.label, path=path, text=text, id=id_column, skip_bad=skip_bad)
     with told():
         source = load(data, root=root, reading=reading)
-    if source.train.clean is not None:
-        raise UsageError(f"the labels of {source.name} are wrong as people made them: name data with correct labels")
-    drawn = apply(
-        specs, source.train.labels.numpy(), source.classes, seed=seed, confusions=source.confusions,
-        superclasses=source.superclasses, map_text=map_text,
-    )  # fmt: skip
+        drawn = put_in(source, specs, seed=seed, mapping=map_text)
     drawing = None if picture is None else _draw(drawn)
     drawn.save(out)
     if picture is not None and drawing is not None:
@@ -114,7 +116,10 @@ def described(noise: "Noise") -> dict[str, Any]:
 
 def in_words(facts: dict[str, Any]) -> str:
     """What was done, in a few lines."""
-    lines = [f"{facts['data']}: {facts['generator']}"]
+    before = f"{facts['data']} + "
+    on_top = facts["generator"].startswith(before)
+    lines = [f"{facts['data']}: {facts['generator'].removeprefix(before)}"]
+    lines[0] += ", on top of the labels that people gave" if on_top else ""
     if facts["rows"] < facts["of"]:
         sizes = facts["sizes"]
         large, small = max(sizes, key=sizes.get), min(sizes, key=sizes.get)
@@ -122,9 +127,11 @@ def in_words(facts: dict[str, Any]) -> str:
             f"rows kept: {facts['rows']:,} of {facts['of']:,}; the largest class, {large}, has {sizes[large]:,}, "
             f"the smallest, {small}, {sizes[small]:,}"
         )
+    what, asked = (
+        ("wrong labels", "touched by people or by the noise") if on_top else ("labels made wrong", "rate asked for")
+    )
     lines.append(
-        f"labels made wrong: {facts['wrong']:,} of {facts['rows']:,}, {facts['realised']:.1%} "
-        f"(rate asked for: {facts['nominal']:.1%})"
+        f"{what}: {facts['wrong']:,} of {facts['rows']:,}, {facts['realised']:.1%} ({asked}: {facts['nominal']:.1%})"
     )
     if facts["pairs"]:
         width = max(len(f"{pair['true']} > {pair['label']}") for pair in facts["pairs"])

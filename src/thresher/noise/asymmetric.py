@@ -17,6 +17,10 @@ def asymmetric(
     Rows are always chosen by the correct labels, so in a map of both ways (``{3: 5, 5: 3}``) no row is moved there and
     back, which much published code does. Source of the noise: Patrini et al., CVPR 2017.
 
+    Papers share the name and not the map: that of MNIST is 7>1, 2>7, 3>8, 5<>6 with Patrini et al., JoCoR, APL and SCE
+    (and here), while CDR leaves 7>1 out (``--map "2>7,3>8,5<>6"``), so that at one rate it has four classes of ten
+    wrong, and they five. Only CDR names one for Fashion-MNIST: 0>6, 2>4, 5<>7.
+
     Args:
         labels: correct labels, whole numbers ``[N]`` in 0..K-1; left as they are.
         rate: share of each class in the map, in [0, 1).

@@ -47,12 +47,12 @@ def transition(labels: np.ndarray, matrix: np.ndarray, seed: int) -> np.ndarray:
     return noisy
 
 
-def read_matrix(path: str | Path, classes: int) -> np.ndarray:
+def read_matrix(path: str | Path, classes: int | None = None) -> np.ndarray:
     """A transition matrix from a file.
 
     Args:
         path: a ``.npy`` file, or a ``.csv`` file of numbers with commas, one line per true class, without a header.
-        classes: K.
+        classes: K; None for any number.
 
     Returns:
         float64 ``[K, K]``, checked.
