@@ -10,6 +10,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dividemix": {"warm_up": 1, "ramp": 1.0},
     "co_teaching": {"ramp": 1.0},
     "small_loss": {"ramp": 1.0},
+    "forward_correction": {"rounds": 2},
+    "backward_correction": {"rounds": 2},
+    "truncated_gce": {"start": 1, "every": 1, "k": 0.3},
     "sop": {"activation": 2.0, "balance": 0.1},
 }
 

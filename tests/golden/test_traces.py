@@ -19,7 +19,11 @@ from thresher.engine.study import Material, Study
 from thresher.nets import build
 
 _TRACES = Path(__file__).with_name("traces.json")
-_SETTINGS: dict[str, dict[str, Any]] = {"dividemix": {"warm_up": 1}, "sop": {"activation": 2.0}}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "dividemix": {"warm_up": 1},
+    "sop": {"activation": 2.0},
+    "truncated_gce": {"start": 2, "every": 1},
+}
 _CLASSES, _ROWS = 4, 96
 
 

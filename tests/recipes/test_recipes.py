@@ -22,6 +22,7 @@ SHORT = {
     "asymmetric": "asym",
     "asymmetric_inplace": "asym",
     "pairflip": "pair",
+    "instance": "inst",
 }
 CLASSES = {"mnist": 10, "cifar10": 10, "cifar100": 100}
 

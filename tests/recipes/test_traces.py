@@ -4,6 +4,7 @@ After a change that is meant to move them: ``python -m tests.recipes.test_traces
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ _EPOCHS = 4
 def shortened(group: dict[str, Any], factor: float) -> dict[str, Any]:
     """A group of settings with every number of epochs in proportion."""
     result = dict(group)
-    for key in result.keys() & {"period", "warm_up", "ramp"}:
+    for key in result.keys() & {"period", "warm_up", "ramp", "every"}:
         result[key] = max(1, round(factor * result[key]))
+    if "start" in result:
+        result["start"] = max(2, math.ceil(factor * result["start"]))  # after the first epoch, something is learned
     if "milestones" in result:
         result["milestones"] = [round(factor * milestone) for milestone in result["milestones"]]
     return result

@@ -1,5 +1,6 @@
 """Methods in training loops that are not ours: as a loss module, or around an optimiser."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from thresher.engine.combine import Combination, cross_entropy
-from thresher.engine.method import Method, filled_slots, name_of
+from thresher.engine.method import Method, check_classes, filled_slots, name_of, to_be_given
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs, Step
@@ -122,6 +123,10 @@ class MethodLoss(nn.Module):
             raise UsageError(f"reduction is {reduction!r}: choose one of mean, sum, none")
         if num_samples < 1 or num_classes < 2:
             raise UsageError(f"a loss needs samples and at least two classes, not {num_samples} and {num_classes}")
+        for one in methods:
+            check_classes(one, num_classes)
+            for name in to_be_given(one) if "fits" in filled_slots(one) else ():
+                raise UsageError(f"{name_of(one)} has no {name}, and only a run can estimate it: pass {name}=")
         self.method, self.reduction = Combination(methods), reduction
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         self.run = ForeignRun(self, num_samples, num_classes, seed, self.method)
@@ -295,60 +300,101 @@ def as_loss(
 class MethodOptimizer(torch.optim.Optimizer):
     """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's.
 
-    It stands for the run in the methods' `gradient` slot.
+    It stands for the run in the slot `gradient`. Groups, state and `state_dict` are the wrapped optimiser's: schedulers
+    work on either, and what was saved without the methods can be loaded with them, and the other way round.
 
-    Attributes:
-        when: the fractional epoch, for methods whose strength changes over training: set it in the loop.
+    Args:
+        methods: that fill the slot `gradient`.
+        optimizer: any of torch's, with its parameters and settings.
         seed: of the methods' draws.
+
+    Raises:
+        UsageError: a method does more than change gradients, or contradicts the optimiser's settings.
     """
 
     def __init__(self, methods: Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0) -> None:
         check_drop_in(methods, OPTIMIZER_SLOTS, "an optimiser")
         self.method, self.optimizer = Combination(methods), optimizer
-        self.when, self.seed = 0.0, seed
+        self.seed, self._when = seed, float("nan")
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self._follow()
+
+    @property
+    def when(self) -> float:
+        """The fractional epoch, for methods whose strength changes over training: set it in the loop.
+
+        Raises:
+            UsageError: a method asks for it, and the loop has not set it.
+        """
+        if math.isnan(self._when):
+            raise UsageError(
+                f"{self.method.name} changes over the training: set the optimiser's `when` to the epoch, counted "
+                "from 0, before its first step"
+            )
+        return self._when
+
+    @when.setter
+    def when(self, epoch: float) -> None:
+        """Tell the fractional epoch, from 0."""
+        self._when = float(epoch)
 
     def optimizer_of(self, module: nn.Module) -> torch.optim.Optimizer:
         """The wrapped optimiser, whatever the module; see `Run.optimizer_of`."""
         return self.optimizer
 
     def _follow(self) -> None:
-        """Show the wrapped optimiser's groups and state as ours, so that schedulers work on either."""
+        """Show the wrapped optimiser's groups and state as ours, and ask the methods whether they can work with it."""
         self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
         self._weights = nn.ParameterList([p for group in self.param_groups for p in group["params"]])
+        for method in self.method.methods:
+            if hasattr(method, "check_optimizer"):
+                method.check_optimizer(self.optimizer)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of the wrapped optimiser on the methods' gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        self.method.gradient(cast(Run, self), self._weights)
-        self.optimizer.step()
-        return loss
+        """One step of the wrapped optimiser on the methods' gradients.
+
+        Args:
+            closure: computes the loss and its gradients and returns the loss, as torch's optimisers take it.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        if closure is None:
+            self.method.gradient(cast(Run, self), self._weights)
+            return self.optimizer.step()
+
+        def evaluate() -> Any:
+            loss = closure()
+            self.method.gradient(cast(Run, self), self._weights)
+            return loss
+
+        return self.optimizer.step(evaluate)
 
     def state_dict(self) -> dict[str, Any]:
-        """The wrapped optimiser's."""
-        return self.optimizer.state_dict()
+        """The wrapped optimiser's, and `when` where the loop has set it."""
+        return self.optimizer.state_dict() | ({} if math.isnan(self._when) else {"when": self._when})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Into the wrapped optimiser."""
         self.optimizer.load_state_dict(state_dict)
+        self._when = state_dict.get("when", self._when)
         self._follow()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """To the wrapped optimiser; during our own construction the groups are there already."""
         if hasattr(self, "_weights"):
             self.optimizer.add_param_group(param_group)
-            self._follow()
+            try:
+                self._follow()
+            except UsageError:
+                self.optimizer.param_groups.pop()
+                self._follow()
+                raise
         else:
             super().add_param_group(param_group)
 
 
-def as_optimizer(
-    method: Method | Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0
-) -> MethodOptimizer:
+def as_optimizer(method: Method | Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0) -> MethodOptimizer:
     """Put methods that work on gradients between a loop's `backward` and its optimiser; see `MethodOptimizer`.
 
     Example:

@@ -133,6 +133,21 @@ def check_options(method: Method, options: "Options") -> None:
         method.check(options)
 
 
+def to_be_given(method: Method) -> list[str]:
+    """The settings, empty by default, that a run finds in trainings of its own and a foreign loop has to bring."""
+    return [p.name for p in hyperparameters(method) if "fits" in getattr(method, "by_hand", ()) and p.default == ()]
+
+
+def check_classes(method: Method, classes: int) -> None:
+    """Ask a method whether it can work with so many classes; one that cares has ``check_classes(classes)``.
+
+    Raises:
+        UsageError: it holds something for another number, such as a transition matrix.
+    """
+    if hasattr(method, "check_classes"):
+        method.check_classes(classes)
+
+
 def check_values(method: Method) -> None:
     """Refuse hyper-parameters that have no meaning.
 

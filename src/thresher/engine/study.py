@@ -14,7 +14,7 @@ from thresher.engine.checkpoint import Checkpoints
 from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Held, Judge, predict_rows
 from thresher.engine.loop import train
-from thresher.engine.method import Method, check_options, filled_slots
+from thresher.engine.method import Method, check_classes, check_options, filled_slots
 from thresher.engine.options import Options, resolve
 from thresher.engine.run import Run, Source
 from thresher.engine.runtime import Runtime
@@ -94,6 +94,7 @@ class Study:
         """Do everything the methods ask for, and return the training that is the result."""
         for method in self.method.methods:
             check_options(method, self.options)
+            check_classes(method, self.material.classes)
         if self.method.needs_trusted and self.material.trusted is None:
             raise ThresherError(
                 f"{self.method.name} learns from trusted samples and got none: pass trusted= or --trusted, "
