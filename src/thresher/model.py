@@ -84,7 +84,7 @@ def load_model(folder: Path, described: Mapping[str, Any]) -> Model:
         rows=torch.zeros(0, dtype=torch.int64),
         labels=torch.zeros(0, dtype=torch.int64),
         classes=len(facts["classes"]),
-        factory=lambda outputs: nets.build(name, seen, outputs),
+        factory=lambda outputs: nets.build(name, seen, outputs, options.dropout),
     )
     state.load_weights(run, checkpoint.read_weights(chosen))
     mean, std = (torch.tensor(described["moments"][name], dtype=torch.float64) for name in ("mean", "std"))

@@ -1,5 +1,6 @@
 """Whether a run that goes on is the run that began: the same request, methods, settings and data."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
+from thresher.engine.options import Options
 from thresher.errors import UsageError
 from thresher.result import read_run, records
 
@@ -25,13 +27,15 @@ def check_same_run(job: "Job") -> None:
     """
     stored = read_run(job.folder)
     mine = json.loads(json.dumps(job.described()))
+    usual = json.loads(json.dumps(dataclasses.asdict(Options())))
     for part in ("kind", "noise", "mapping", "trusted", "cross_fit"):
         _check_same(job, part, stored["request"].get(part), mine["request"][part])
     _check_same(job, "method", stored["method"], mine["method"])
     for setting, value in mine["options"].items():
-        if setting not in ("epochs", "workers") and stored["options"].get(setting) != value:
+        before = stored["options"].get(setting, usual[setting])  # a setting younger than the run had its default
+        if setting not in ("epochs", "workers") and before != value:
             raise UsageError(
-                f"{job.folder} was trained with {setting} {stored['options'].get(setting)} and not {value}: "
+                f"{job.folder} was trained with {setting} {before} and not {value}: "
                 "only the epochs, the device and the workers may differ at resume"
             )
     _check_data(job, stored["data"], mine["data"])

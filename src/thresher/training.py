@@ -55,7 +55,7 @@ def _factory(job: Job, inputs: Inputs) -> Callable[[int], torch.nn.Module]:
     shape = inputs.train.shape
 
     def make(outputs: int) -> torch.nn.Module:
-        net = nets.build(inputs.net, shape, outputs)
+        net = nets.build(inputs.net, shape, outputs, job.options.dropout)
         if job.options.weights and not job.options.frozen:
             nets.load_weights(net, job.options.weights)
         return net

@@ -62,35 +62,51 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 
 def test_methods_as_json(thresher: Call) -> None:
-    listed = json.loads(thresher("methods", "--json").out)
+    listed = json.loads(thresher("methods", "--json").out, parse_constant=pytest.fail)
     assert [one["name"] for one in listed] == methods.names()
     assert len(listed) >= 13
     for one in listed:
-        assert set(one) == {"name", "family", "idea", "slots", "networks", "paper", "fields", "drop_in"}
+        assert {"name", "family", "idea", "slots", "networks", "paper", "fields", "drop_in"} < set(one)
         assert one["drop_in"] in ("loss", "optimizer", None)
         assert one["paper"]
         for field in one["fields"]:
-            assert set(field) == {"name", "type", "default", "letter", "low", "high"}
+            assert {"name", "type", "default", "letter", "low", "high"} < set(field)
     told = {one["name"]: one for one in listed}
     assert told["elr"]["fields"][0] == {
-        "name": "strength", "type": "float", "default": 3.0, "letter": "lambda", "low": 1.0, "high": 10.0
+        "name": "strength", "type": "float", "default": 3.0, "letter": "lambda", "low": 1.0, "high": 10.0,
+        "least": 0.0, "most": None, "choices": None, "meaning": "weight of the penalty.",
     }  # fmt: skip
     assert told["elr"]["drop_in"] == "loss"
     assert told["cdr"]["drop_in"] == "optimizer"
     assert told["dividemix"]["drop_in"] is None
     assert told["dividemix"]["networks"] == 2
+    assert told["mixup"]["presets"]["sym20"] == {"alpha": 8.0}
     (one,) = json.loads(thresher("methods", "gce", "--json").out)
     assert one == told["gce"]
 
 
 def test_methods_for_people(thresher: Call) -> None:
-    said = thresher("methods")
-    assert [line.split()[0] for line in said.out.splitlines()] == methods.names()
+    lines = thresher("methods").out.splitlines()
+    first = [line for line in lines if not line.startswith(" ")]
+    assert [line.split()[0] for line in first] == methods.names()
+    assert any(line.split() == ["gce", "robust", "loss", "th.as_loss", "loss"] for line in first)
+    assert any(line.endswith("no drop-in       inputs") for line in first if line.startswith("mixup"))
+    assert "Generalised cross-entropy: between" in lines[2 * methods.names().index("gce") + 1]
+    assert lines[2 * methods.names().index("gce") + 1].endswith("(Zhang and Sabuncu, NeurIPS 2018)")
     page = thresher("methods", "elr").out
     assert "Early-learning regularisation" in page
-    assert "--set elr.strength=3.0 (--lambda)" in page
-    assert "in your own loop: th.as_loss" in page
+    assert "--set elr.strength=3.0 (--lambda): weight of the penalty. Worth searching: 1 to 10." in page
+    assert 'in your own loop: th.as_loss(th.method("elr"), num_samples=50_000, num_classes=10)' in page
+    assert "not with mixup: the other mixes samples, and elr needs each sample's own prediction: choose one" in page
+    assert "recipes: elr-cifar10-asym40," in page
     assert "did you mean elr" in thresher("methods", "elrr").err
+
+
+def test_the_page_of_a_method_shows_what_can_be_typed(thresher: Call) -> None:
+    page = thresher("methods", "mixup").out
+    assert "--set mixup.preset=sym20: alpha=8.0" in page
+    assert "in your own loop: none, for mixup cannot be a loss: it changes what goes into the network" in page
+    assert "--set cdr.estimate=false:" in thresher("methods", "cdr").out
 
 
 def test_doctor(thresher: Call) -> None:

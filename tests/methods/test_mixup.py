@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+import thresher as th
 from thresher.engine.combine import cross_entropy
 from thresher.engine.step import Batch, Outputs, Step
+from thresher.errors import UsageError
 from thresher.methods.mixup import Mixup
 from thresher.parts.mixup import mixing_weight
 
@@ -52,6 +54,17 @@ def test_the_loss_is_the_weighted_sum_of_two() -> None:
     assert torch.allclose(cross_entropy(mixed.logits, mixed.target), weight * one + (1 - weight) * other, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["gce", "sce", "mae", "nce", "rce", "nfl"])
+def test_so_it_is_for_every_loss_that_is_linear_in_its_target(name: str) -> None:
+    torch.manual_seed(3)
+    before, loss = plain_step(), th.method(name).loss
+    step = Mixup(8.0).inputs(before)
+    logits = torch.randn(10, 10)
+    weight, partner = parts_of(step.target)
+    one, other = (loss(logits, one_hot(labels, 10).float(), None) for labels in (before.label, before.label[partner]))
+    assert torch.allclose(loss(logits, step.target, None), weight * one + (1 - weight) * other, atol=1e-5)
+
+
 def test_weights_follow_the_beta_distribution() -> None:
     torch.manual_seed(0)
     draws = torch.stack([mixing_weight(8.0) for _ in range(3000)])
@@ -68,6 +81,16 @@ def test_alpha_zero_changes_nothing() -> None:
 def test_labels_and_index_stay() -> None:
     step = Mixup().inputs(plain_step())
     assert step.index.tolist() == step.label.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(("preset", "alpha"), [("clean", 1.0), ("sym20", 8.0), ("sym50", 32.0), ("sym80", 32.0)])
+def test_presets_are_the_papers(preset: str, alpha: float) -> None:
+    assert th.method("mixup", preset=preset) == Mixup(alpha)
+
+
+def test_a_negative_alpha_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^mixup\.alpha is -1\.0: it must be a number from 0 to inf"):
+        th.fit("digits", th.method("mixup", alpha=-1.0))
 
 
 def test_trains(make_run: Callable[..., Any], fit: Callable[..., float]) -> None:

@@ -12,7 +12,6 @@ import typer
 
 from thresher.cli import options
 from thresher.errors import UsageError
-from thresher.report.words import duration
 
 
 def bench(
@@ -33,6 +32,7 @@ def bench(
     """Train a table of methods, data and noise, or what is still missing of it."""
     from thresher import bench as runner
     from thresher import suites
+    from thresher.report.words import duration
 
     if suite is None:
         return _list(as_json)

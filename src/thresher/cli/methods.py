@@ -1,83 +1,72 @@
 """`thresher methods`."""
 
 import json
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_IN_A_LOOP = {"loss": "th.as_loss", "optimizer": "th.as_optimizer", None: "no drop-in"}
+
 
 def methods(
-    name: Annotated[str | None, typer.Argument(help="Show one method: its paper, idea and settings.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show one method: paper, settings, presets, combinations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
-    """List the methods, or explain one."""
+    """List the methods with their slots, papers and use in other loops, or explain one."""
+    from thresher import catalogue
     from thresher import methods as zoo
 
-    names = [name] if name else zoo.names()
-    described = [describe(one) for one in names]
+    described = [catalogue.describe(one) for one in ([name] if name else zoo.names())]
     if as_json:
         typer.echo(json.dumps(described))
     elif name:
-        typer.echo(_page(described[0], zoo.load(name)))
+        typer.echo(_page(described[0], catalogue.text_of(zoo.load(name))))
     else:
-        width = max(map(len, names))
-        typer.echo("\n".join(f"{one['name']:<{width}}  {one['family']:<20}  {one['idea']}" for one in described))
+        typer.echo("\n".join(_listed(described)))
 
 
-def describe(name: str) -> dict[str, Any]:
-    """A method as plain values, from its file alone."""
-    import inspect
+def _listed(described: Sequence[dict[str, Any]]) -> list[str]:
+    """Two lines per method: what it is called, does and can be; its idea and paper, indented."""
+    from thresher.catalogue import citation
 
-    from thresher import methods as zoo
-    from thresher.engine.drop_in import LOSS_SLOTS, OPTIMIZER_SLOTS, check_drop_in
-    from thresher.engine.method import filled_slots, hyperparameters
-    from thresher.errors import UsageError
-
-    def can_be(slots: frozenset[str], what: str) -> bool:
-        try:
-            check_drop_in([cls()], slots, what)
-        except UsageError:
-            return False
-        return True
-
-    cls = zoo.load(name)
-    text = inspect.getdoc(inspect.getmodule(cls)) or ""
-    paragraphs = text.split("\n\n")
-    drop_in = (
-        "loss" if can_be(LOSS_SLOTS, "a loss") else "optimizer" if can_be(OPTIMIZER_SLOTS, "an optimiser") else None
-    )
-    return {
-        "name": name,
-        "family": cls.family,
-        "idea": paragraphs[0].rstrip("."),
-        "slots": list(filled_slots(cls)),
-        "networks": getattr(cls, "networks", 1),
-        "paper": " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else "",
-        "fields": [
-            {
-                "name": p.name,
-                "type": p.type,
-                "default": p.default,
-                "letter": p.letter,
-                "low": None if p.search is None else p.search[0],
-                "high": None if p.search is None else p.search[1],
-            }
-            for p in hyperparameters(cls)
-        ],
-        "drop_in": drop_in,
-    }
+    names, families = (max(len(one[key]) for one in described) for key in ("name", "family"))
+    lines = []
+    for one in described:
+        what = f"{one['name']:<{names}}  {one['family']:<{families}}  {_IN_A_LOOP[one['drop_in']]:<15}"
+        lines += [f"{what}  {', '.join(one['slots'])}", f"    {one['idea']} ({citation(one['paper'])})"]
+    return lines
 
 
-def _page(described: dict[str, Any], cls: type) -> str:
-    import inspect
+def _page(told: dict[str, Any], text: str) -> str:
+    """One method: its file's docstring, and all that follows from its code."""
+    name = told["name"]
+    lines = [text, ""]
+    lines += [f"  --set {name}.{one['name']}={_shown(one['default'])}{_about(one)}" for one in told["fields"]]
+    lines += [f"  --set {name}.preset={key}: {_values(values)}" for key, values in told["presets"].items()]
+    use = told["drop_in_line"] if told["drop_in"] else f"none, for {told['drop_in_line']}"
+    networks = f"; networks: {told['networks']}" if told["networks"] > 1 else ""
+    lines += ["", f"family: {told['family']}; slots: {', '.join(told['slots'])}{networks}", f"in your own loop: {use}"]
+    lines += [f"combines with: {', '.join(told['combines']) or 'no other method'}"]
+    lines += [f"not with {', '.join(one['methods'])}: {one['why']}" for one in told["refused"]]
+    return "\n".join([*lines, f"recipes: {', '.join(told['recipes']) or 'none'}"])
 
-    lines = [inspect.getdoc(inspect.getmodule(cls)) or "", ""]
-    for one in described["fields"]:
-        letter = f" (--{one['letter']})" if one["letter"] else ""
-        lines.append(f"  --set {described['name']}.{one['name']}={one['default']}{letter}")
-    use = {"loss": "th.as_loss", "optimizer": "th.as_optimizer", None: "none, it needs the engine"}[
-        described["drop_in"]
-    ]
-    lines += ["", f"family: {described['family']}; slots: {', '.join(described['slots'])}; in your own loop: {use}"]
-    return "\n".join(lines)
+
+def _about(one: dict[str, Any]) -> str:
+    """A setting's letter, its meaning, and the values it takes."""
+    letter = f" (--{one['letter']})" if one["letter"] else ""
+    worth = "" if one["low"] is None else f" Worth searching: {one['low']:g} to {one['high']:g}."
+    return f"{letter}: {one['meaning']}{worth}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed."""
+    return "" if value == [] else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _values(values: "Mapping[str, Any]") -> str:
+    return ", ".join(f"{key}={_shown(value)}" for key, value in values.items())

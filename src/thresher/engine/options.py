@@ -84,6 +84,7 @@ class Options:
 
     Attributes:
         net: a name of `thresher.nets`, or auto.
+        dropout: chance that a feature is left out before the network's last layer, in training; 0 switches it off.
         weights: a file of trained weights to start from; empty starts from random ones.
         frozen: keep those weights as they are, and train a linear layer on their features.
         augment: shift and mirror photographs in weak views.
@@ -110,6 +111,7 @@ class Options:
     """
 
     net: str = "auto"
+    dropout: float = 0.0
     weights: str = ""
     frozen: bool = False
     augment: bool = True
@@ -147,6 +149,7 @@ class Options:
             (self.seed < 0, f"seed is {self.seed}: it must be 0 or more"),
             (not 0 <= self.valid < 1, f"valid is {self.valid}: it is a fraction, from 0 up to but not including 1"),
             (not 0 <= self.average < 1, f"average is {self.average}: it is a decay from 0 up to but not including 1"),
+            (not 0 <= self.dropout < 1, f"dropout is {self.dropout}: it is a chance from 0 up to but not including 1"),
             (self.patience < 1, f"patience is {self.patience}: it must be 1 or more"),
             (self.keep_checkpoints < 1, f"keep_checkpoints is {self.keep_checkpoints}: at least 1 is kept"),
             (not 0 < rate.lr < math.inf, f"optimizer.lr is {rate.lr}: it must be a number above 0"),

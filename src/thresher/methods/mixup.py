@@ -2,10 +2,11 @@
 
 Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018 (arXiv 1710.09412): one weight lambda ~ Beta(alpha,
 alpha) per batch and one random permutation; x = lambda x_i + (1 - lambda) x_j, and the same for one-hot labels. For
-wrong labels the paper takes a large alpha: 8 at 20 %, 32 at 50 % and 80 %.
+wrong labels the paper takes a large alpha, under which most samples are mixed about half and half: 8 at 20 % wrong
+labels, 32 at 50 % and at 80 %. These are presets, as is the 1 for clean labels.
 
 Deviations: the loss is taken on the mixed target, which equals the authors' weighted sum of two losses for every loss
-that is linear in its target.
+that is linear in its target. As in theirs, alpha = 0 means lambda = 1, plain training, and lambda may be below 1/2.
 """
 
 import math
@@ -23,13 +24,14 @@ class Mixup:
     """mixup.
 
     Attributes:
-        alpha: of the Beta distribution; 1 for clean labels, 8 to 32 for wrong ones.
+        alpha: of the Beta distribution; 1 for clean labels, 8 to 32 for wrong ones; 0 mixes nothing.
     """
 
     alpha: float = field(8.0, letter="alpha", search=(0.2, 32.0), bounds=(0.0, math.inf))
     family = "regularisation"
     mixes = True
     neutral = {"alpha": 0.0}
+    presets = {"clean": {"alpha": 1.0}, "sym20": {"alpha": 8.0}, "sym50": {"alpha": 32.0}, "sym80": {"alpha": 32.0}}
 
     def inputs(self, step: Step) -> Step:
         """Mix every view and the target ``[B, C]`` with the same partners and the same weight."""

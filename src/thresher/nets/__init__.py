@@ -47,19 +47,25 @@ def names() -> list[str]:
     return list(_NETS)
 
 
-def build(name: str, shape: tuple[int, ...], outputs: int) -> Net:
+def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float = 0.0) -> Net:
     """A new network with random weights, from torch's default generator.
 
     Its `forward` maps float inputs ``[B, *shape]`` to features ``[B, F]`` and logits ``[B, outputs]``; its attribute
     `head` is the linear layer from the one to the other.
 
+    Dropout stands at one place in every network, before the head, so that it changes no name of a weight, works on the
+    features of a frozen network too, and asks nothing of torchvision's networks; where those have dropout of their own,
+    it stays beside this one. (Studies of dropout in residual networks often have it inside the blocks.)
+
     Args:
         name: one of `names()`, or ``torchvision:NAME`` for a classification network of torchvision.
         shape: of one input, ``(C, H, W)`` for images or ``(D,)`` for features.
         outputs: the number of logits.
+        dropout: chance that a feature is set to 0 before the head, in training mode (Srivastava et al., JMLR 2014);
+            the others grow by ``1 / (1 - dropout)``.
 
     Raises:
-        UsageError: an unknown name, or inputs that the network cannot take.
+        UsageError: an unknown name, inputs that the network cannot take, or a chance outside ``[0, 1)``.
 
     Example:
         >>> import torch
@@ -74,9 +80,11 @@ def build(name: str, shape: tuple[int, ...], outputs: int) -> Net:
     if name not in _NETS and not name.startswith(PREFIX):
         raise UsageError(f"there is no net {name!r}: {nearest(name, [*_NETS, f'{PREFIX}NAME'])}")
     _check(shape, outputs)
+    if not 0 <= dropout < 1:
+        raise UsageError(f"dropout is {dropout}: it is a chance from 0 up to but not including 1")
     make = _NETS.get(name) or partial(torchvision_net, name.removeprefix(PREFIX))
     net = make(shape, outputs)
-    net.name = name
+    net.name, net.dropout.p = name, dropout
     return net
 
 

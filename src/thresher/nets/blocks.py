@@ -15,6 +15,7 @@ class Net(nn.Module):
 
     Attributes:
         body: the module given.
+        dropout: between the features and the head, in training mode; switched off until its `p` is set.
         head: the linear layer from features to logits.
         name: as `thresher.nets.build` has it, for messages.
 
@@ -30,12 +31,13 @@ class Net(nn.Module):
     def __init__(self, body: nn.Module, width: int, outputs: int) -> None:
         super().__init__()
         self.body = body
+        self.dropout = nn.Dropout(0.0)
         self.head = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``[B, width]`` and logits ``[B, outputs]`` of inputs ``[B, *shape]``."""
+        """Features ``[B, width]``, without dropout, and logits ``[B, outputs]`` of inputs ``[B, *shape]``."""
         features = self.body(x)
-        return features, self.head(features)
+        return features, self.head(self.dropout(features))
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, ...]:
