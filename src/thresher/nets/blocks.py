@@ -1,6 +1,8 @@
 """What several networks are made of."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from thresher.errors import UsageError
 
@@ -38,6 +40,33 @@ class Net(nn.Module):
         """Features ``[B, width]``, without dropout, and logits ``[B, outputs]`` of inputs ``[B, *shape]``."""
         features = self.body(x)
         return features, self.head(self.dropout(features))
+
+
+class Halve(nn.Module):
+    """2x2 max pooling with stride 2; where torch's own is slow, by pairwise maxima, with the same result.
+
+    On a CPU, predicting only and with even sides, torch's pooling of images stored row by row takes ten times as long.
+
+    Args:
+        ceil: keep the last row and column of an odd side.
+
+    Example:
+        >>> import torch
+        >>> Halve()(torch.arange(16.0).view(1, 1, 4, 4)).tolist()
+        [[[[5.0, 7.0], [13.0, 15.0]]]]
+    """
+
+    def __init__(self, ceil: bool = False) -> None:
+        super().__init__()
+        self.ceil = ceil
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to ``[B, C, H / 2, W / 2]``."""
+        odd = x.shape[2] % 2 or x.shape[3] % 2
+        if odd or x.device.type != "cpu" or torch.is_grad_enabled() or not x.is_contiguous():
+            return max_pool2d(x, 2, ceil_mode=self.ceil)
+        rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, ...]:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from thresher.nets.blocks import Net, conv_bn_relu, image
+from thresher.nets.blocks import Halve, Net, conv_bn_relu, image
 
 SMALLEST = 8
 """Least height and width, in pixels: three poolings leave one."""
@@ -32,7 +32,7 @@ def cnn8(shape: tuple[int, ...], outputs: int) -> Net:
     channels, height, width = image("cnn8", shape, SMALLEST)
     layers: list[nn.Module] = []
     for inputs, wide in zip((channels, *_WIDTHS), _WIDTHS, strict=False):
-        layers += [*conv_bn_relu(inputs, wide), *conv_bn_relu(wide, wide), nn.MaxPool2d(2)]
+        layers += [*conv_bn_relu(inputs, wide), *conv_bn_relu(wide, wide), Halve()]
     flat = _WIDTHS[-1] * (height // 8) * (width // 8)
     dense = (nn.Linear(flat, _FEATURES, bias=False), nn.BatchNorm1d(_FEATURES), nn.ReLU(inplace=True))
     return Net(nn.Sequential(*layers, nn.Flatten(), *dense), _FEATURES, outputs)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from thresher.nets.blocks import Net, image
+from thresher.nets.blocks import Halve, Net, image
 
 SMALLEST = 12
 """Least height and width, in pixels: below it, nothing is left after the second pooling."""
@@ -32,10 +32,10 @@ def lenet(shape: tuple[int, ...], outputs: int) -> Net:
     body = nn.Sequential(
         nn.Conv2d(channels, 6, 5, padding=2),
         nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
+        Halve(),
         nn.Conv2d(6, 16, 5),
         nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
+        Halve(),
         nn.Flatten(),
         nn.Linear(flat, 120),
         nn.ReLU(inplace=True),

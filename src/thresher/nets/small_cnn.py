@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from thresher.nets.blocks import Net, conv_bn_relu, image
+from thresher.nets.blocks import Halve, Net, conv_bn_relu, image
 
 _FEATURES = 128
 
@@ -24,9 +24,9 @@ def small_cnn(shape: tuple[int, ...], outputs: int) -> Net:
     channels, _, _ = image("small_cnn", shape)
     body = nn.Sequential(
         *conv_bn_relu(channels, 32),
-        nn.MaxPool2d(2, ceil_mode=True),  # a side of one pixel stays one pixel
+        Halve(ceil=True),  # a side of one pixel stays one pixel
         *conv_bn_relu(32, 64),
-        nn.MaxPool2d(2, ceil_mode=True),
+        Halve(ceil=True),
         *conv_bn_relu(64, _FEATURES),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
