@@ -213,7 +213,7 @@ def test_bad_toml(text: str, pattern: str, npz: str, thresher: Call) -> None:
     ("given", "pattern"),
     [
         ({"method": "erl"}, r"there is no method 'erl'"),
-        ({"method": []}, r"no method is named: choose some of aum"),
+        ({"method": []}, r"no method is named: choose some of apl"),
         ({"method": "gce,sce"}, r"gce and sce both fill the slot 'loss'"),
         ({"method": "l2rw"}, r"l2rw learns from trusted samples and got none"),
         ({"noise": "symmetric:1"}, r"noise rate 1.* is outside"),

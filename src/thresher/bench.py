@@ -11,6 +11,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from thresher import data as sources
 from thresher import methods as zoo
 from thresher.api import fit
 from thresher.data import Data
-from thresher.engine.checkpoint import write_atomically
+from thresher.engine.checkpoint import Interrupted, write_atomically
 from thresher.engine.method import Method, hyperparameters
-from thresher.errors import UsageError
+from thresher.errors import ThresherError, UsageError
 from thresher.jobs import versions
 from thresher.labelling import labelled
 from thresher.recipes import METRICS
@@ -221,11 +222,23 @@ def _rows(cells: Sequence[Cell], root: str | None, device: str, jobs: int) -> It
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (_threads(jobs),)) as pool:
-        futures = [pool.submit(measure, cell, root=root, device=device) for cell in cells]
+        futures = [pool.submit(_measured, cell, root, device) for cell in cells]
         try:
             yield from (future.result() for future in as_completed(futures))
+        except BrokenProcessPool as error:
+            raise ThresherError(
+                "a process that trained has ended, perhaps for want of memory: type the same again with --jobs 1"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _measured(cell: Cell, root: str | None, device: str) -> dict[str, Any]:
+    """`measure` in a process of its own, which ends when it is told to instead of training the next cell."""
+    try:
+        return measure(cell, root=root, device=device)
+    except Interrupted:
+        os._exit(1)
 
 
 def mean_and_spread(values: Iterable[float | None]) -> tuple[float, float] | None:
