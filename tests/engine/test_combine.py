@@ -184,7 +184,7 @@ def test_a_slot_that_does_not_exist_cannot_be_honoured() -> None:
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("gce", {"q": 2.0}), ("gce", {"q": "much"}), ("gce", {"q": float("nan")}), ("cdr", {"mode": "paper"})],
+    [("gce", {"q": 2.0}), ("gce", {"q": "much"}), ("gce", {"q": float("nan")}), ("cdr", {"mode": "page"})],
 )
 def test_values_without_meaning_are_refused(name: str, values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{name}."):

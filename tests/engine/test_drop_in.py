@@ -158,3 +158,113 @@ def test_the_wrapped_optimiser_shows_its_groups_and_state() -> None:
     assert fresh.param_groups[0]["lr"] == 0.025
     outer.add_param_group({"params": [nn.Parameter(torch.ones(3))]})
     assert len(inner.param_groups) == 2
+
+
+def wrapped(kind: str = "SGD", **settings: Any) -> tuple[nn.Module, Any]:
+    """A network of one layer, always the same, and its optimiser behind a method."""
+    torch.manual_seed(0)
+    net = nn.Linear(4, 2)
+    return net, th.as_optimizer(
+        th.method("cdr", noise_rate=0.4), getattr(torch.optim, kind)(net.parameters(), **settings)
+    )
+
+
+def learn(net: nn.Module, optimizer: Any, steps: int = 3) -> None:
+    """Some steps, each with a loop of the usual form."""
+    for step in range(steps):
+        optimizer.zero_grad()
+        net(torch.ones(3, 4) + step).square().mean().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_a_closure_gives_the_same_steps_and_returns_its_loss(kind: str) -> None:
+    (first, one), (second, other) = wrapped(kind, lr=0.1), wrapped(kind, lr=0.1)
+    learn(first, one)
+    for step in range(3):
+
+        def closure(step: int = step) -> torch.Tensor:
+            other.zero_grad()
+            loss: torch.Tensor = second(torch.ones(3, 4) + step).square().mean()
+            loss.backward()
+            return loss
+
+        assert torch.is_tensor(other.step(closure))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_an_optimiser_that_asks_for_the_loss_several_times_gets_the_methods_gradients_each_time() -> None:
+    net, optimizer = wrapped("LBFGS", lr=0.5, max_iter=4)
+    weight, kept = next(net.parameters()), []
+
+    def closure() -> torch.Tensor:
+        kept.append(None if weight.grad is None else int(weight.grad.count_nonzero()))
+        optimizer.zero_grad()
+        loss: torch.Tensor = net(torch.eye(4)).square().mean()
+        loss.backward()
+        return loss
+
+    before = closure().item()
+    kept.clear()
+    optimizer.step(closure)
+    assert closure().item() < before
+    assert kept[1:-1] == [4] * len(kept[1:-1])  # of 8 weights, int(0.6 * 8) are critical
+    assert len(kept) > 3
+
+
+def test_groups_that_come_later_learn_too() -> None:
+    net, optimizer = wrapped(lr=0.1)
+    late = nn.Linear(2, 2, bias=False)
+    optimizer.add_param_group({"params": late.parameters(), "lr": 1.0})
+    late.weight.data, late.weight.grad = torch.full((2, 2), 9.0), torch.ones(2, 2)
+    net.weight.grad = torch.full((2, 4), 1e-3)
+    optimizer.step()
+    assert late.weight.flatten().tolist() == pytest.approx([9 - 0.6] * 4)  # the four largest of twelve
+    assert int(net.weight.grad.count_nonzero()) == 3  # int(0.6 * 12) are critical
+
+
+def test_a_method_that_changes_over_training_asks_for_the_epoch() -> None:
+    net = nn.Linear(4, 2)
+    optimizer = th.as_optimizer(th.method("cdr", ramp=2), torch.optim.SGD(net.parameters(), lr=0.1))
+    assert "when" not in optimizer.state_dict()
+    net(torch.ones(1, 4)).sum().backward()
+    with pytest.raises(UsageError, match="set the optimiser's `when` to the epoch"):
+        optimizer.step()
+    optimizer.when = 1
+    optimizer.step()
+    saved = copy.deepcopy(optimizer.state_dict())
+    fresh = th.as_optimizer(th.method("cdr", ramp=2), torch.optim.SGD(net.parameters(), lr=0.1))
+    fresh.load_state_dict(saved)
+    assert fresh.when == 1.0
+    fresh.step()
+
+
+def test_states_go_from_a_plain_optimiser_to_a_wrapped_one_and_back() -> None:
+    net, outer = wrapped(lr=0.1, momentum=0.9)
+    learn(net, outer)
+    outer.when = 3
+    plain = torch.optim.SGD(net.parameters(), lr=9.0, momentum=0.0)
+    plain.load_state_dict(outer.state_dict())
+    assert plain.param_groups[0]["lr"] == 0.1
+    again, fresh = wrapped(lr=9.0)
+    again.load_state_dict(net.state_dict())
+    fresh.load_state_dict(copy.deepcopy(plain.state_dict()))  # torch shares the buffers otherwise
+    learn(net, outer)
+    learn(again, fresh)
+    for a, b in zip(net.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_state_that_contradicts_the_method_is_refused() -> None:
+    net = nn.Linear(4, 2)
+    decaying = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=0.1)
+    outer = th.as_optimizer(th.method("cdr", mode="paper"), torch.optim.SGD(net.parameters(), lr=0.1))
+    with pytest.raises(UsageError, match=r"decays the weights itself, and weight_decay in parameter group 0 is 0\.1"):
+        outer.load_state_dict(decaying.state_dict())
+
+
+def test_what_the_methods_refuse_is_refused_when_it_is_wrapped() -> None:
+    net = nn.Linear(4, 2)
+    with pytest.raises(UsageError, match="set it to 0"):
+        th.as_optimizer(th.method("cdr", mode="paper"), torch.optim.AdamW(net.parameters()))  # 0.01 by default

@@ -22,7 +22,7 @@ _TRACES = Path(__file__).with_name("traces.json")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "dividemix": {"warm_up": 1},
     "sop": {"activation": 2.0},
-    "truncated_gce": {"start": 2, "every": 1},
+    "truncated_gce": {"start": 2, "every": 1, "k": 0.2},
 }
 _CLASSES, _ROWS = 4, 96
 

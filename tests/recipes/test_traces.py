@@ -26,7 +26,8 @@ def shortened(group: dict[str, Any], factor: float) -> dict[str, Any]:
     for key in result.keys() & {"period", "warm_up", "ramp", "every"}:
         result[key] = max(1, round(factor * result[key]))
     if "start" in result:
-        result["start"] = max(2, math.ceil(factor * result["start"]))  # after the first epoch, something is learned
+        result["start"] = max(2, math.ceil(factor * result["start"]))
+        result["k"] = 0.2  # after an epoch on four classes nothing is as sure as a half
     if "milestones" in result:
         result["milestones"] = [round(factor * milestone) for milestone in result["milestones"]]
     return result
