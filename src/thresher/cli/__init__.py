@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from thresher.cli import bench, correct, demo, doctor, find, methods, noise, predict, recipes, report, train
+from thresher.cli import bench, correct, demo, doctor, find, methods, noise, predict, recipes, report, study, train
 from thresher.errors import ThresherError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("methods")(methods.methods)
 app.command("recipes")(recipes.recipes)
 app.command("run")(recipes.run)
 app.command("bench")(bench.bench)
+app.command("study")(study.study)
 app.command("doctor")(doctor.doctor)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from thresher.report import cards, pictures, sentences, svg, tables, words
@@ -61,14 +61,11 @@ def render(report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Ma
         documents: their SVG by name.
     """
     known = Columns(report)
-    environment = Environment(
-        loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         report=report,
         words=words,
         say=sentences,
-        css=Markup(_colors() + _own("style.css")),  # noqa: S704 - our own file
+        css=stylesheet(),
         drawings={
             section: [svg.inline(documents[p.name], p.name, p.alt) for p in group] for section, group in drawn.items()
         },
@@ -153,6 +150,18 @@ def _draw(report: Report) -> dict[str, list[Picture]]:
         "histograms": pictures.histograms(report),
         **{name: [] if picture is None else [picture] for name, picture in single.items()},
     }
+
+
+def template(name: str) -> Template:
+    """A template of this package; what is put into it is escaped, and what it lacks is an error."""
+    return Environment(
+        loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).get_template(name)
+
+
+def stylesheet() -> Markup:
+    """The style of every page that Thresher writes, for light and dark and for paper."""
+    return Markup(_colors() + _own("style.css"))  # noqa: S704 - our own file
 
 
 def _own(name: str) -> str:
