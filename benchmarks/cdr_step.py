@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 
 import thresher as th
-from common import machine
 from thresher import nets
+from thresher.bench import machine
 
 TAU = 0.2
 MODES: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import machine
+from thresher.bench import machine
 from thresher.demo import EPOCHS, NOISE, run
 
 

@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 
-from common import machine
 from thresher import methods, nets
+from thresher.bench import machine
 from thresher.data.resident import Resident
 from thresher.engine.combine import Combination
 from thresher.engine.loop import one_epoch

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from common import machine
+from thresher.bench import machine
 from thresher.data.files import Files, images_below
 from thresher.data.images import survey
 from thresher.data.streamed import Streamed

@@ -127,7 +127,60 @@ def streaming(document: dict[str, Any]) -> str:
     )
 
 
-PAGES = {"overhead": overhead, "streaming": streaming, **dict.fromkeys(suites.names(), suite)}
+def cdr_step(document: dict[str, Any]) -> str:
+    settings = document["settings"]
+    rows = []
+    for name, found in document["cases"].items():
+        full, step = found["full"], found["step"]
+        low, high = full["quartiles"]
+        cells = [f"{full['ratio']:.3f}", f"{low:.3f} to {high:.3f}", f"{step['ratio']:.2f}", f"{found['memory']:.2f}"]
+        rows.append([name, *cells])
+    size = f"{settings['weights'] / 1e6:.1f} million weights"
+    return "\n\n".join(
+        [
+            f"## CDR's step on {size} ({settings['net']}, batch {settings['batch']})",
+            f"Over plain SGD's, median of {settings['pairs']} interleaved pairs: the whole step with its forward and "
+            "backward pass, and the optimiser's step alone. Memory: the most that a step holds more than plain SGD's, "
+            "over the size of the gradient. By topk and by sort: the authors' procedure written out.",
+            table(["mode", "whole step", "quartiles", "optimiser's step alone", "memory"], rows),
+            "; ".join([origin(document), *([document["note"]] if "note" in document else [])]),
+        ]
+    )
+
+
+def noise_estimation(document: dict[str, Any]) -> str:
+    groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for row in document["rows"]:
+        groups.setdefault((row["data"], row["noise"]), {}).setdefault(row["estimator"], []).append(row)
+    lines = []
+    for (data, noise), found in groups.items():
+        first = next(iter(found.values()))
+        line = [data, f"`{noise}`", str(len(first)), percent(first[0]["realised"])]
+        wanted = [(one, figure) for one in ("confident", "anchors") for figure in ("rate", "row_distance")]
+        means = (bench.mean_and_spread(row[figure] for row in found[one]) for one, figure in wanted)
+        lines.append([*line, *map(shown, means)])
+    header = ["data", "noise", "seeds", "wrong", "rate, confident", "rows off", "rate, anchors", "rows off"]
+    settings = document["settings"]
+    return "\n\n".join(
+        [
+            "## Estimating the noise",
+            f"The share of wrong labels and the transition matrix, from {settings['folds']}-fold cross-fitted "
+            f"probabilities of plain training ({settings['rows']:,} rows, all of digits): by confident learning and by "
+            "anchor points. `rows off`: total variation between an estimated row of the matrix and the true one, mean "
+            "over classes. In %.",
+            table(header, lines),
+            origin(document),
+        ]
+    )
+
+
+PAGES = {
+    "cdr_step": cdr_step,
+    "noise-estimation": noise_estimation,
+    "overhead": overhead,
+    "streaming": streaming,
+    **dict.fromkeys(suites.names(), suite),
+}
 
 
 def pages() -> dict[Path, str]:

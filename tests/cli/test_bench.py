@@ -29,7 +29,7 @@ def test_it_trains_and_shows_a_table(thresher: Callable[..., Any], workplace: Pa
     assert said.out.endswith("results: toy.json\n")
     assert "2/2" in said.err
     document = json.loads((workplace / "toy.json").read_text())
-    assert document["command"] == "thresher " + document["command"].removeprefix("thresher ")
+    assert document["command"].startswith("thresher")
     assert thresher("bench", "toy", "--device", "cpu").err == ""
 
 

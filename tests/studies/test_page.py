@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import matplotlib.figure
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -87,3 +88,8 @@ def test_a_line_has_one_colour_in_all_panels() -> None:
 def test_marks_and_levels_are_named() -> None:
     axes = lines([Panel("1", {"a": [0.1, 0.2]}, marks={"here": 1.5}, level={"there": 0.5}, percent=False)]).axes[0]
     assert {text.get_text() for text in axes.texts} == {"here", "there"}
+
+
+def test_a_comparison_of_numpys_numbers_counts() -> None:
+    claims = [Claim("", "", "", holds, "") for holds in (np.float64(1.0) > 0, np.float64(1.0) < 0)]  # type: ignore[arg-type]
+    assert finding(claims) == "1 of 2 claims holds, 1 does not."

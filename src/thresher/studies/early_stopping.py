@@ -51,9 +51,9 @@ def _figures(runs: dict[float, Trained]) -> list[Figure]:
     noisy = {name: history for name, history in named.items() if "wrong_memorised" in history}
     parts = lines(
         [
-            Panel("Rightly labelled, predicted right", {n: h["clean_right"] for n, h in noisy.items()}, "share"),
-            Panel("Wrongly labelled, predicted right", {n: h["wrong_right"] for n, h in noisy.items()}),
-            Panel("Wrongly labelled, learned by heart", {n: h["wrong_memorised"] for n, h in noisy.items()}),
+            Panel("Rightly labelled: right", {n: h["clean_right"] for n, h in noisy.items()}, "share"),
+            Panel("Wrongly labelled: right", {n: h["wrong_right"] for n, h in noisy.items()}),
+            Panel("Wrongly labelled: by heart", {n: h["wrong_memorised"] for n, h in noisy.items()}),
         ],
         order=list(named),
         legend="wrong labels",

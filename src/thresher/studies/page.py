@@ -35,6 +35,10 @@ class Claim:
     holds: bool | None
     sentence: str
 
+    def __post_init__(self) -> None:
+        """A comparison of numpy's numbers is no `True`, and would count as neither."""
+        object.__setattr__(self, "holds", None if self.holds is None else bool(self.holds))
+
     @property
     def verdict(self) -> str:
         """The answer in a word.
