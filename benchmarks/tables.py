@@ -35,7 +35,8 @@ def origin(document: dict[str, Any]) -> str:
     machine = document["machine"]
     device = machine["gpu"] or f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads"
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return f"{device}; {versions}; {document['date']}; `{document['command']}`"
+    note = f"; {document['note']}" if "note" in document else ""
+    return f"{device}; {versions}; {document['date']}; `{document['command']}`{note}"
 
 
 def overhead(document: dict[str, Any]) -> str:
@@ -143,7 +144,7 @@ def cdr_step(document: dict[str, Any]) -> str:
             "backward pass, and the optimiser's step alone. Memory: the most that a step holds more than plain SGD's, "
             "over the size of the gradient. By topk and by sort: the authors' procedure written out.",
             table(["mode", "whole step", "quartiles", "optimiser's step alone", "memory"], rows),
-            "; ".join([origin(document), *([document["note"]] if "note" in document else [])]),
+            origin(document),
         ]
     )
 
