@@ -45,7 +45,7 @@ class Net(nn.Module):
 class Halve(nn.Module):
     """2x2 max pooling with stride 2; where torch's own is slow, by pairwise maxima, with the same result.
 
-    On a CPU, predicting only and with even sides, torch's pooling of images stored row by row takes ten times as long.
+    On a CPU, predicting only and with even sides, torch's pooling of images stored row by row is the slower one.
 
     Args:
         ceil: keep the last row and column of an odd side.
