@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from thresher import suites
+from thresher.cli.bench import _command
 from thresher.suites import Suite
 
 
@@ -28,9 +29,16 @@ def test_it_trains_and_shows_a_table(thresher: Callable[..., Any], workplace: Pa
     assert [line.split()[2] for line in said.out.splitlines()[1:3]] == ["gce", "mixup"]
     assert said.out.endswith("results: toy.json\n")
     assert "2/2" in said.err
-    document = json.loads((workplace / "toy.json").read_text())
-    assert document["command"].startswith("thresher")
+    assert json.loads((workplace / "toy.json").read_text())["rows"]
     assert thresher("bench", "toy", "--device", "cpu").err == ""
+
+
+@pytest.mark.parametrize("words", [["--data-root", "/my/files"], ["--data-root=/my/files"]])
+def test_the_record_names_no_folder_of_this_machine(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["thresher", "bench", "toy", *words])
+    told = _command(Path("/my/files"))
+    assert told.startswith("thresher bench toy --data-root")
+    assert told.endswith("DIR")
 
 
 @pytest.mark.usefixtures("toy")

@@ -81,7 +81,7 @@ def _numbers(text: str | None) -> list[int]:
 
 def _command(root: Path | None) -> str:
     """What was typed, without the name of a folder that only this machine has."""
-    words = ["DIR" if root is not None and word == str(root) else word for word in sys.argv[1:]]
+    words = [word if root is None else word.replace(str(root), "DIR") for word in sys.argv[1:]]
     return shlex.join(["thresher", *words])
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from thresher.engine.combine import Combination, cross_entropy
-from thresher.engine.method import Method, check_classes, filled_slots, name_of, to_be_given
+from thresher.engine.method import Method, check_classes, check_optimizer, filled_slots, name_of, to_be_given
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs, Step
@@ -347,8 +347,7 @@ class MethodOptimizer(torch.optim.Optimizer):
         self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
         self._weights = nn.ParameterList([p for group in self.param_groups for p in group["params"]])
         for method in self.method.methods:
-            if hasattr(method, "check_optimizer"):
-                method.check_optimizer(self.optimizer)
+            check_optimizer(method, self.optimizer)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the wrapped optimiser on the methods' gradients.

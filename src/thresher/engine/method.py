@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from thresher.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from thresher.engine.options import Options
 
 Method = Any
@@ -131,6 +133,16 @@ def check_options(method: Method, options: "Options") -> None:
     """
     if hasattr(method, "check"):
         method.check(options)
+
+
+def check_optimizer(method: Method, optimizer: "torch.optim.Optimizer") -> None:
+    """Ask a method whether it can work with an optimiser of a foreign loop; one that cares has ``check_optimizer``.
+
+    Raises:
+        UsageError: a setting of a parameter group contradicts the method.
+    """
+    if hasattr(method, "check_optimizer"):
+        method.check_optimizer(optimizer)
 
 
 def to_be_given(method: Method) -> list[str]:
