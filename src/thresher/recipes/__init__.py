@@ -6,11 +6,9 @@ Discovery is the folder: the name people type is the file stem, method-data-nois
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher import shelf
 
 METRICS: Mapping[str, str] = {"last": "last", "last10": "last10", "selected": "selected", "best (leaks)": "oracle"}
 """What a paper's figure may be, and the accuracy of ours to put beside it, a key of ``thresher train --json``.
@@ -44,8 +42,7 @@ def names() -> list[str]:
         >>> "dividemix-cifar10-sym50" in names()
         True
     """
-    files = resources.files(__name__).iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return shelf.names(__name__)
 
 
 def text(name: str) -> str:
@@ -58,10 +55,7 @@ def text(name: str) -> str:
         >>> text("elr-cifar10-sym40").splitlines()[1]
         'method = "elr"'
     """
-    known = names()
-    if name not in known:
-        raise UsageError(f"there is no recipe {name!r}: {nearest(name, known)}")
-    return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+    return shelf.text(__name__, name, "recipe")
 
 
 def read(name: str) -> dict[str, Any]:

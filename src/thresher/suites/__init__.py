@@ -11,11 +11,9 @@ methods that need some), `seeds`, `noise` and `[block.methods.LABEL]` where they
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher import shelf
 
 _OF_BLOCK = ("data", "rows", "trusted", "seeds", "noise", "methods")
 
@@ -101,8 +99,7 @@ def names() -> list[str]:
         >>> "robust-losses" in names()
         True
     """
-    files = resources.files(__name__).iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return shelf.names(__name__)
 
 
 def read(name: str) -> Suite:
@@ -115,10 +112,7 @@ def read(name: str) -> Suite:
         >>> next(read("robust-losses").cells()).key
         ('fashion_mnist', 'symmetric:0.2', 'cross_entropy', 0)
     """
-    known = names()
-    if name not in known:
-        raise UsageError(f"there is no suite {name!r}: {nearest(name, known)}")
-    content = tomllib.loads((resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+    content = tomllib.loads(shelf.text(__name__, name, "suite"))
     return Suite(
         name,
         content["title"],
