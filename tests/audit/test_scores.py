@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
-from thresher.audit.scores import detection, interval
+from thresher.audit.scores import average_precision, detection, interval
 
 
 def test_detection_worked_by_hand() -> None:
@@ -50,3 +51,20 @@ def test_interval_at_the_ends() -> None:
     assert interval(10, 10)[1] == pytest.approx(1.0)
     # Wilson's interval of 8 in 10, as published tables have it.
     assert interval(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, -3.0, 7.5]), st.booleans()), min_size=1, max_size=40))
+def test_average_precision_is_scikit_learns(pairs: list[tuple[float, bool]]) -> None:
+    score, wrong = np.array([score for score, _ in pairs]), np.array([wrong for _, wrong in pairs])
+    mine = average_precision(score, wrong)
+    if not wrong.any():
+        assert mine is None
+    else:
+        assert mine == pytest.approx(average_precision_score(wrong, score), abs=1e-12)
+
+
+def test_samples_without_a_score_are_reached_last_and_together() -> None:
+    score = np.array([np.nan, 2.0, np.nan, -1e9])
+    wrong = np.array([True, False, False, True])
+    assert average_precision(score, wrong) == pytest.approx(average_precision_score(wrong, [-2e9, 2, -2e9, -1e9]))

@@ -1,6 +1,6 @@
 """What one witness says about every label, and the table that puts several witnesses side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ class Evidence:
         name: a short word, the method's name or ``margin``, ``loss``, ``confident``; column ``score_<name>``.
         score: float ``[N]``, higher = more likely wrong, above 0 = called wrong, NaN = not scored.
         suggested: class probabilities of the true label, float ``[N, K]``, or None.
-        reason: what it says of a label that it calls wrong, in words; by default made from name and suggestion.
+        reason: what it says of a label that it calls wrong, in words: one phrase for all of them, or a function that
+            takes row positions, int64 ``[m]``, and gives one phrase each, so that none is made in vain; by default made
+            from name and suggestion.
 
     Example:
         >>> Evidence("loss", np.array([-0.5, 2.0])).flagged
@@ -29,7 +31,7 @@ class Evidence:
     name: str
     score: np.ndarray
     suggested: np.ndarray | None = None
-    reason: str | None = None
+    reason: str | Callable[[np.ndarray], Sequence[str]] | None = None
 
     @property
     def flagged(self) -> np.ndarray:
@@ -162,18 +164,20 @@ def _quality(score: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(np.clip(score / scale, -500, 500))))
 
 
-def _reasons(evidence: Sequence[Evidence], given: np.ndarray, names: np.ndarray) -> list[str]:
+def _reasons(evidence: Sequence[Evidence], given: np.ndarray, names: np.ndarray) -> np.ndarray:
     """What the witnesses that call a label wrong say about it, joined by semicolons; empty where none does."""
-    said: list[list[str]] = [[] for _ in given]
+    said = np.full(len(given), "", dtype=object)
     for witness in evidence:
-        for row, words in zip(np.flatnonzero(witness.flagged), _words(witness, given, names), strict=True):
-            said[row].append(words)
-    return ["; ".join(words) for words in said]
+        rows = np.flatnonzero(witness.flagged)
+        for row, words in zip(rows.tolist(), _words(witness, rows, given, names), strict=True):
+            said[row] = f"{said[row]}; {words}" if said[row] else words
+    return said
 
 
-def _words(witness: Evidence, given: np.ndarray, names: np.ndarray) -> list[str]:
-    """One phrase per label that the witness calls wrong."""
-    rows = np.flatnonzero(witness.flagged)
+def _words(witness: Evidence, rows: np.ndarray, given: np.ndarray, names: np.ndarray) -> Sequence[str]:
+    """One phrase for each of the rows, which the witness calls wrong."""
+    if callable(witness.reason):
+        return witness.reason(rows)
     if witness.reason is not None or witness.suggested is None:
         return [witness.reason or f"{witness.name} calls the label wrong"] * len(rows)
     best = witness.suggested[rows].argmax(axis=1)

@@ -39,18 +39,43 @@ def detection(flagged: np.ndarray, score: np.ndarray, wrong: np.ndarray) -> Dete
         >>> detection(nothing, np.zeros(3), nothing)["precision"] is None
         True
     """
-    from sklearn.metrics import average_precision_score  # takes seconds to import
-
     flagged, wrong = np.asarray(flagged, dtype=bool), np.asarray(wrong, dtype=bool)
     hits, called, bad = int((flagged & wrong).sum()), int(flagged.sum()), int(wrong.sum())
     return Detection(
         precision=ratio(hits, called),
         recall=ratio(hits, bad),
         f1=ratio(2 * hits, called + bad),
-        average_precision=float(average_precision_score(wrong, _filled(score))) if bad else None,
+        average_precision=average_precision(score, wrong),
         flagged=called,
         wrong=bad,
     )
+
+
+def average_precision(score: np.ndarray, wrong: np.ndarray) -> float | None:
+    """The precision at each wrong label of a ranking, averaged; samples of equal score are reached together.
+
+    The same number as scikit-learn's ``average_precision_score``, whose import takes seconds.
+
+    Args:
+        score: float ``[N]``, higher = more likely wrong; NaN (never scored) ranks last.
+        wrong: bool ``[N]``, which labels are wrong.
+
+    Returns:
+        A fraction, or None where no label is wrong.
+
+    Example:
+        >>> average_precision(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]))
+        0.8333333333333333
+    """
+    score, wrong = np.asarray(score, dtype=np.float64), np.asarray(wrong, dtype=bool)
+    order = np.argsort(-score, kind="stable")  # NaN goes last
+    ranked, hits = score[order], np.cumsum(wrong[order])
+    if not len(hits) or not hits[-1]:
+        return None
+    same = (ranked[1:] == ranked[:-1]) | (np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))
+    ends = np.append(np.flatnonzero(~same), len(ranked) - 1)
+    gained = np.diff(hits[ends], prepend=0)
+    return float((gained * hits[ends] / (ends + 1)).sum() / hits[-1])
 
 
 def interval(successes: float, n: int) -> tuple[float, float]:
@@ -84,10 +109,3 @@ def ratio(part: int, whole: int) -> float | None:
         (0.25, None)
     """
     return part / whole if whole else None
-
-
-def _filled(score: np.ndarray) -> np.ndarray:
-    """The ranking with unscored samples at its end."""
-    score = np.asarray(score, dtype=np.float64)
-    known = score[~np.isnan(score)]
-    return np.where(np.isnan(score), known.min() - 1 if known.size else 0.0, score)
