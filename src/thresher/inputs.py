@@ -12,12 +12,9 @@ from thresher.data.streamed import Streamed
 from thresher.data.variants import Variants
 from thresher.frozen import HEAD, Frozen, looks
 from thresher.jobs import Job
-from thresher.nets.backbone import PREFIX
+from thresher.nets.backbone import moments
 
 Moments = tuple[Tensor, Tensor]
-
-_IMAGENET = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], dtype=torch.float64) * 255
-"""Mean and deviation that torchvision's weights were trained with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +65,8 @@ def _open(
 
 
 def _pretrained_moments(job: Job) -> Moments | None:
-    """The normalisation that pretrained weights of torchvision expect, or None for that of the data."""
-    if not (job.options.weights and job.options.net.startswith(PREFIX)):
-        return None
-    mean, std = _IMAGENET
-    return (mean, std) if job.data.train.inputs.shape[1] == len(mean) else (mean.mean()[None], std.mean()[None])
+    """The normalisation that pretrained weights expect, or None for that of the data."""
+    expected = moments(job.options.net) if job.options.weights else None
+    if expected is None or job.data.train.inputs.shape[1] == len(expected[0]):
+        return expected
+    return expected[0].mean()[None], expected[1].mean()[None]

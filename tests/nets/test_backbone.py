@@ -1,4 +1,7 @@
-"""Torchvision's networks: which are taken, which refused, and what becomes of grey images."""
+"""Torchvision's and timm's networks: which are taken, which refused, and what becomes of grey images."""
+
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +9,7 @@ from torch import nn
 
 from thresher import nets
 from thresher.errors import UsageError
-from thresher.nets.backbone import Backbone
+from thresher.nets.backbone import Backbone, moments
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,46 @@ def test_what_does_not_fit_is_refused(name: str, shape: tuple[int, ...], sentenc
     with pytest.raises(UsageError, match=sentence) as caught:
         nets.build(f"torchvision:{name}", shape, 10)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "last", "features"),
+    [("resnet10t", 32, "fc", 512), ("convnext_atto", 64, "head.fc", 320), ("vit_tiny_patch16_224", 224, "head", 192)],
+)
+def test_networks_of_timm(name: str, side: int, last: str, features: int, tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    net = nets.build(f"timm:{name}", (3, side, side), 7).eval()
+    assert isinstance(net.body, Backbone)
+    assert (net.body.last, net.head.in_features, net.head.out_features) == (last, features, 7)
+    model = timm.create_model(name, num_classes=7).eval()
+    torch.save(model.state_dict(), tmp_path / "own.pt")
+    nets.load_weights(net, tmp_path / "own.pt")
+    x = torch.randn(2, 3, side, side)
+    torch.testing.assert_close(net(x)[1], model(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("resnet19", "^timm has no net 'resnet19': did you mean resnet18"),
+        ("deit_tiny_distilled_patch16_224", "has outputs beside its logits"),
+        ("vit_tiny_patch16_224", r"does not take images of 64 x 64 pixels \(.*\): .*--size$"),
+    ],
+)
+def test_what_does_not_fit_of_timm_is_refused(name: str, sentence: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(UsageError, match=sentence):
+        nets.build(f"timm:{name}", (3, 64, 64), 10)
+
+
+def test_without_timm_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UsageError, match=r"need timm: pip install thresher\[timm\]$"):
+        nets.build("timm:resnet18", (3, 64, 64), 10)
+
+
+def test_what_pretrained_weights_expect() -> None:
+    pytest.importorskip("timm")
+    expected = moments("timm:vit_tiny_patch16_224")
+    assert expected is not None
+    assert expected[0].tolist() == [127.5] * 3

@@ -16,7 +16,7 @@ Size = Annotated[int | None, typer.Option(help="Image side in pixels. Default fr
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and list them.")]
 Noise = Annotated[list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")]
 Map = Annotated[str | None, typer.Option("--map", help="Class pairs of asymmetric noise, as in 'cat>dog,dog>cat'.")]
-Net = Annotated[str | None, typer.Option(help="A network's name, torchvision:NAME, or auto.")]
+Net = Annotated[str | None, typer.Option(help="A network's name, torchvision:NAME, timm:NAME, or auto.")]
 Weights = Annotated[str | None, typer.Option(help="A file of trained weights to start from.")]
 Frozen = Annotated[bool | None, typer.Option("--frozen", help="Keep those weights, and train a layer on top.")]
 Epochs = Annotated[int | None, typer.Option(help="Default 60.")]

@@ -5,7 +5,7 @@ from functools import partial
 
 from thresher.engine.options import nearest
 from thresher.errors import UsageError
-from thresher.nets.backbone import PREFIX, torchvision_net
+from thresher.nets.backbone import PREFIX, TIMM, library_net
 from thresher.nets.blocks import Net
 from thresher.nets.cnn8 import cnn8
 from thresher.nets.lenet import SMALLEST, lenet
@@ -38,7 +38,7 @@ _COLOUR = 64
 
 
 def names() -> list[str]:
-    """The names of our own networks, from the smallest to the largest; `build` takes those of torchvision beside them.
+    """The names of our own networks, from the smallest to the largest; `build` also takes those of two libraries.
 
     Example:
         >>> names()[:6]
@@ -54,11 +54,11 @@ def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float = 0.0)
     `head` is the linear layer from the one to the other.
 
     Dropout stands at one place in every network, before the head, so that it changes no name of a weight, works on the
-    features of a frozen network too, and asks nothing of torchvision's networks; where those have dropout of their own,
-    it stays beside this one. (Studies of dropout in residual networks often have it inside the blocks.)
+    features of a frozen network too, and asks nothing of a library's network; where that has dropout of its own, it
+    stays beside this one. (Studies of dropout in residual networks often have it inside the blocks.)
 
     Args:
-        name: one of `names()`, or ``torchvision:NAME`` for a classification network of torchvision.
+        name: one of `names()`, or ``torchvision:NAME`` or ``timm:NAME`` for a network of these libraries.
         shape: of one input, ``(C, H, W)`` for images or ``(D,)`` for features.
         outputs: the number of logits.
         dropout: chance that a feature is set to 0 before the head, in training mode (Srivastava et al., JMLR 2014);
@@ -77,12 +77,12 @@ def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float = 0.0)
         ...
         thresher.errors.UsageError: there is no net 'small_cn': did you mean small_cnn?
     """
-    if name not in _NETS and not name.startswith(PREFIX):
-        raise UsageError(f"there is no net {name!r}: {nearest(name, [*_NETS, f'{PREFIX}NAME'])}")
+    if name not in _NETS and not name.startswith((PREFIX, TIMM)):
+        raise UsageError(f"there is no net {name!r}: {nearest(name, [*_NETS, f'{PREFIX}NAME', f'{TIMM}NAME'])}")
     _check(shape, outputs)
     if not 0 <= dropout < 1:
         raise UsageError(f"dropout is {dropout}: it is a chance from 0 up to but not including 1")
-    make = _NETS.get(name) or partial(torchvision_net, name.removeprefix(PREFIX))
+    make = _NETS.get(name) or partial(library_net, name)
     net = make(shape, outputs)
     net.name, net.dropout.p = name, dropout
     return net

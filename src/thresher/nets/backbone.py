@@ -1,4 +1,4 @@
-"""The classification networks of torchvision, by name, and with a smaller stem for small images."""
+"""The classification networks of torchvision and timm, by name, and ResNets with a smaller stem for small images."""
 
 from typing import Any
 
@@ -12,17 +12,21 @@ from thresher.nets.blocks import Net, image
 PREFIX = "torchvision:"
 """What the names of torchvision's networks begin with."""
 
+TIMM = "timm:"
+"""What the names of timm's networks begin with."""
+
 _OTHERS = f"{PREFIX}resnet18 or {PREFIX}efficientnet_b0"
 _COLOURS = 3
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _SMALL = 64  # pixels; a stem for 224 would leave 2 x 2 of 64
 
 
 class Backbone(nn.Module):
-    """A network of torchvision without its last linear layer.
+    """A network of torchvision or timm without its last linear layer.
 
     Args:
         model: gives features ``[B, F]``.
-        last: the name of the layer taken out, as torchvision's weight files have it, such as ``fc``.
+        last: the name of the layer taken out, as the library's weight files have it, such as ``fc``.
 
     Example:
         >>> Backbone(nn.Flatten(), "fc")(torch.zeros(2, 3, 4, 4)).shape
@@ -53,32 +57,53 @@ class Grey(Backbone):
         return super().forward(x.expand(-1, _COLOURS, -1, -1))
 
 
-def torchvision_net(name: str, shape: tuple[int, ...], outputs: int) -> Net:
-    """A classification network of torchvision, whose last linear layer becomes our `head`.
+def library_net(full: str, shape: tuple[int, ...], outputs: int) -> Net:
+    """A classification network of torchvision or timm, whose last linear layer becomes our `head`.
 
     Args:
-        name: as torchvision's `get_model` has it, without the prefix.
+        full: ``torchvision:NAME``, as its `get_model` has it, or ``timm:NAME``, as its `create_model` has it.
         shape: ``(C, H, W)`` of one image; grey images are repeated to three channels inside.
         outputs: the number of logits.
 
     Raises:
         UsageError: an unknown name, a network that does not end in a linear layer or has further outputs, features,
-            two channels or more than three, or images of a size that the network does not take.
+            two channels or more than three, images of a size that the network does not take, or timm is not installed.
 
     Example:
-        >>> torchvision_net("resnet18", (1, 64, 64), 10).head
+        >>> library_net("torchvision:resnet18", (1, 64, 64), 10).head
         Linear(in_features=512, out_features=10, bias=True)
     """
-    full = PREFIX + name
     channels, height, width = image(full, shape)
     if channels not in (1, _COLOURS):
         raise UsageError(f"net {full} takes images of 1 or 3 channels, and these have {channels}: choose net resnet18")
-    _check_name(name)
-    model = _model(name)
-    last, features = _without_last(full, model)
+    model, last = _of_timm(full) if full.startswith(TIMM) else _of_torchvision(full)
+    last, features = _without_last(full, model, last)
     body = (Grey if channels == 1 else Backbone)(model, last)
     _try(full, body, features, (channels, height, width))
     return Net(body, features, outputs)
+
+
+def moments(name: str) -> tuple[Tensor, Tensor] | None:
+    """Mean and deviation, per channel of 0..255, that the published weights of a network expect; None for ours.
+
+    Args:
+        name: of a network that `thresher.nets.build` makes.
+
+    Returns:
+        Two float64 tensors ``[3]``.
+
+    Example:
+        >>> moments("torchvision:resnet18")[0].round().tolist(), moments("lenet")
+        ([124.0, 116.0, 104.0], None)
+    """
+    if name.startswith(TIMM):
+        expected = _timm().get_pretrained_cfg(name.removeprefix(TIMM))
+        mean, std = (expected.mean, expected.std) if expected else _IMAGENET
+    elif name.startswith(PREFIX):
+        mean, std = _IMAGENET
+    else:
+        return None
+    return torch.tensor(mean, dtype=torch.float64) * 255, torch.tensor(std, dtype=torch.float64) * 255
 
 
 def small_stem(name: str, shape: tuple[int, ...], outputs: int) -> Net:
@@ -119,26 +144,49 @@ def _model(name: str) -> nn.Module:
     return model
 
 
-def _check_name(name: str) -> None:
+def _of_torchvision(full: str) -> tuple[nn.Module, str | None]:
+    """A network with random weights; the name of its last layer is to be found."""
     from torchvision import models
 
+    name = full.removeprefix(PREFIX)
     known = models.list_models(module=models)  # without detection, segmentation and quantised networks
     if name not in known:
         raise UsageError(f"torchvision has no classification net {name!r}: {nearest(name, known)}")
+    return _model(name), None
 
 
-def _without_last(full: str, model: nn.Module) -> tuple[str, int]:
+def _of_timm(full: str) -> tuple[nn.Module, str | None]:
+    """A network with random weights, and the name of its last layer."""
+    timm, name = _timm(), full.removeprefix(TIMM)
+    if not timm.is_model(name):
+        raise UsageError(f"timm has no net {name!r}: {nearest(name, timm.list_models())}")
+    model: Any = timm.create_model(name, pretrained=False)
+    last = model.pretrained_cfg.get("classifier")
+    if not isinstance(last, str):
+        raise UsageError(f"net {full} has outputs beside its logits, which no method here knows: choose {TIMM}resnet18")
+    return model, last
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError("networks of timm need timm: pip install thresher[timm]") from error
+    return timm
+
+
+def _without_last(full: str, model: nn.Module, last: str | None = None) -> tuple[str, int]:
     """Take the last linear layer out of a model: its name, and its number of inputs.
 
     Raises:
         UsageError: the model ends in something else.
     """
-    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    if not linear:
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    name = last or next(reversed(linear), "")
+    if name not in linear:
         raise UsageError(f"net {full} has no linear layer at its end to tell features from logits: choose {_OTHERS}")
-    name, module = linear[-1]
     model.set_submodule(name, nn.Identity())
-    return name, module.in_features
+    return name, linear[name].in_features
 
 
 def _try(full: str, body: Backbone, features: int, shape: tuple[int, int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Weights that a user brings, for one of torchvision's networks or one of ours."""
+"""Weights that a user brings, for a network of torchvision or timm or one of ours."""
 
 import hashlib
 from pathlib import Path
@@ -25,8 +25,8 @@ def load_weights(net: Net, path: str | Path) -> str:
     """Put the weights of a file into a network, in place.
 
     The file holds a state dict, or one under ``state_dict`` or ``model``; ``module.`` and ``model.`` before all names
-    are taken off. A ``torchvision:NAME`` or ResNet takes the names that torchvision gives to its layers, and every
-    network its own. The classifier stays as it is where the file has none of its shape; all else must fit.
+    are taken off. A network of torchvision or timm, and a ResNet, takes the names that its library gives to the layers,
+    and every network its own. The classifier stays as it is where the file has none of its shape; all else must fit.
 
     Args:
         net: made by `thresher.nets.build`.
@@ -94,7 +94,7 @@ def _stripped(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _ours(net: Net, found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same under our names, where they are torchvision's."""
+    """The same under our names, where they are a library's."""
     if not isinstance(net.body, Backbone) or any(name.startswith("body.") for name in found):
         return found
     last = f"{net.body.last}."
