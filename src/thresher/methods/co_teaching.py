@@ -35,6 +35,7 @@ class CoTeaching:
     noise_rate: float = field(0.2, letter="tau", search=(0.05, 0.8), bounds=(0.0, 0.99))
     ramp: float = field(10.0, letter="T_k", search=(1.0, 30.0), bounds=(0.0, math.inf))
     family = "sample selection"
+    own_rows = True
     networks = 2
     couples_rows = True
     honours = ("inputs", "target", "loss", "penalty", "observe")

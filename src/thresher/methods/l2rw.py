@@ -55,6 +55,7 @@ class L2RW:
     score: str = field("auto", choices=("auto", "exact", "finite_difference"))
     normalise: bool = field(True)
     family = "meta-learning"
+    own_rows = True
     needs_trusted = True
     couples_rows = True
 

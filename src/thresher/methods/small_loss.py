@@ -34,6 +34,7 @@ class SmallLoss:
     noise_rate: float = field(0.2, letter="tau", search=(0.05, 0.8), bounds=(0.0, 0.99))
     ramp: float = field(10.0, letter="T_k", search=(1.0, 30.0), bounds=(0.0, math.inf))
     family = "sample selection"
+    own_rows = True
     neutral = {"noise_rate": 0.0}
 
     def weight(self, step: Step) -> Tensor:
