@@ -1,18 +1,14 @@
 """What is written, what it says of where it came from, and that nothing is lost on the way."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from thresher.correct import correct, files, origin, read, write
-from thresher.engine.checkpoint import write_atomically
+from thresher.correct import Suspects, correct, origin, read, write
+from thresher.correct.formats import places
 from thresher.errors import ThresherError, UsageError
 from thresher.result import FORMAT
 
@@ -93,67 +89,32 @@ def test_semicolons_and_a_mark_as_spreadsheets_write_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["new.csv", "new.changes.csv", "new.json"])
 def test_nothing_is_overwritten(tmp_path: Path, issues: pd.DataFrame, name: str) -> None:
     (tmp_path / name).write_text("mine", encoding="utf-8")
-    suspects = files.Suspects(issues, PETS)
+    suspects = Suspects(issues, PETS)
     with pytest.raises(UsageError, match=f"{name} exists, and nothing is overwritten"):
         write(correct(issues, "keep", PETS), tmp_path / "new.csv", suspects)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.parametrize("failing", [0, 1, 2])
-def test_a_failure_leaves_nothing(
-    tmp_path: Path, issues: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, failing: int
-) -> None:
-    genuine, count = write_atomically, iter(range(9))
-
-    def broken(path: Path, data: bytes) -> None:
-        if next(count) == failing:
-            raise ThresherError("no space is left")
-        genuine(path, data)
-
-    monkeypatch.setattr(files, "write_atomically", broken)
-    with pytest.raises(ThresherError, match="no space"):
-        write(correct(issues, "keep", PETS), tmp_path / "new.csv", files.Suspects(issues, PETS))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("writes", [0, 1, 2])
-def test_killed_between_the_writes(tmp_path: Path, issues: pd.DataFrame, writes: int) -> None:
-    issues.to_csv(tmp_path / "issues.csv", index=False)
-    victim = f"""
-import os, signal
-from thresher.correct import correct, files
-genuine, done = files.write_atomically, []
-def deadly(path, data):
-    if len(done) == {writes}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    genuine(path, data)
-    done.append(path)
-files.write_atomically = deadly
-suspects = files.read("issues.csv")
-files.write(correct(suspects.issues, "relabel", suspects.classes), "new.csv", suspects)
-"""
-    ended = subprocess.run([sys.executable, "-c", victim], cwd=tmp_path, check=False, env=os.environ, timeout=120)
-    assert ended.returncode == -signal.SIGKILL
-    assert not (tmp_path / "new.csv").exists()  # it comes last: where it is, the others are whole
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == sorted(["issues.csv", *["new.changes.csv", "new.json"][:writes]])
-    assert origin(tmp_path / "new.csv") is None
-
-
 def test_places_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"new\.txt does not end in \.csv"):
-        files.places(tmp_path / "new.txt")
+        places(tmp_path / "new.txt")
+    with pytest.raises(UsageError, match="no format 'cvs': did you mean csv"):
+        places(tmp_path / "new.csv", "cvs")
+    with pytest.raises(UsageError, match=r"does not end in \.npz, which is its format"):
+        places(tmp_path / "new.csv", "npz")
+    with pytest.raises(UsageError, match="is a folder that exists"):
+        places("./", "folder")
     with pytest.raises(UsageError, match="there is no folder"):
-        files.places(tmp_path / "absent" / "new.csv")
+        places(tmp_path / "absent" / "new.csv")
     (tmp_path / "new.csv").symlink_to("nowhere")
     with pytest.raises(UsageError, match="exists"):
-        files.places(tmp_path / "new.csv")
+        places(tmp_path / "new.csv")
 
 
 def test_a_folder_that_cannot_be_written_to(issues: pd.DataFrame) -> None:
     with pytest.raises(ThresherError, match="cannot be written"):
-        write(correct(issues, "keep", PETS), "/proc/new.csv", files.Suspects(issues, PETS))
+        write(correct(issues, "keep", PETS), "/proc/new.csv", Suspects(issues, PETS))
 
 
 def test_sources_that_are_refused(tmp_path: Path, issues: pd.DataFrame) -> None:

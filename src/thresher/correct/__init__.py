@@ -1,6 +1,21 @@
-"""From suspects to corrected labels: six policies, the file that `train --labels` reads, and where it came from."""
+"""From suspects and people's decisions to corrected labels: six policies, exports, undo, and where they came from."""
 
-from thresher.correct.files import origin, read, write
-from thresher.correct.policies import POLICIES, Correction, correct
+from thresher.correct.correction import Correction
+from thresher.correct.files import undo, write
+from thresher.correct.manifest import generations, origin
+from thresher.correct.people import decisions_to_trusted
+from thresher.correct.policies import POLICIES, correct
+from thresher.correct.source import Suspects, read
 
-__all__ = ["POLICIES", "Correction", "correct", "origin", "read", "write"]
+__all__ = [
+    "POLICIES",
+    "Correction",
+    "Suspects",
+    "correct",
+    "decisions_to_trusted",
+    "generations",
+    "origin",
+    "read",
+    "undo",
+    "write",
+]

@@ -94,11 +94,12 @@ def _check_keys(keys: pd.Series) -> None:
 
 def _flags(column: pd.Series, keys: pd.Series) -> np.ndarray:
     """True and false, as pandas, a spreadsheet or a person writes them."""
-    found = [_TRUE.get(str(value).strip().lower()) for value in column.tolist()]
+    place, kinds = pd.factorize(column, use_na_sentinel=False)
+    found = [_TRUE.get(str(value).strip().lower()) for value in kinds.tolist()]
     if None in found:
-        row = found.index(None)
+        row = int(np.argmax(place == found.index(None)))
         raise UsageError(f"is_label_issue of {keys[row]!r} is {str(column.iloc[row])!r}: write True or False")
-    return np.array(found, dtype=bool)
+    return np.array(found, dtype=bool)[place]
 
 
 def _numbers(issues: pd.DataFrame, name: str, keys: pd.Series) -> np.ndarray:
@@ -107,7 +108,8 @@ def _numbers(issues: pd.DataFrame, name: str, keys: pd.Series) -> np.ndarray:
         return np.full(len(issues), np.nan)
     text = issues[name].reset_index(drop=True)
     values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    strange = np.isnan(values) & (_text(issues, name).str.strip() != "").to_numpy()
+    strange = np.isnan(values)
+    strange[strange] = _text(issues[strange], name).str.strip().ne("").to_numpy(dtype=bool)
     low, high = (0.0, np.inf) if name == "row" else (0.0, 1.0)
     bad = np.flatnonzero(strange | (values < low) | (values > high))
     if len(bad):

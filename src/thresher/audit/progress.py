@@ -1,0 +1,195 @@
+"""What the decisions so far say: how good the probabilities were, what the rest is worth, and whether to go on."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from thresher.audit.planning import at_least_zero, check_range, expected, share, stopping_point
+from thresher.audit.scores import interval
+from thresher.errors import UsageError
+
+_NEXT = 100  # how many more labels the advice looks ahead
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Bin:
+    """What people said of labels whose `p_wrong` lies in one range.
+
+    Attributes:
+        start: of the range, which holds it.
+        stop: end of the range, which holds it for the last range only.
+        reviewed: how many labels were decided.
+        wrong: how many of them people called wrong.
+        expected: the mean `p_wrong` of those decided; None for none.
+        rate: `wrong` over `reviewed`; None for none.
+        low: the lower end of the 95 % Wilson interval of the rate.
+        high: the upper end.
+    """
+
+    start: float
+    stop: float
+    reviewed: int
+    wrong: int
+    expected: float | None
+    rate: float | None
+    low: float
+    high: float
+
+
+def acceptance(p_wrong: np.ndarray, wrong: np.ndarray, bins: int = 10) -> list[Bin]:
+    """How often people called a label wrong, by the probability that was shown.
+
+    Args:
+        p_wrong: float ``[n]`` of the labels that were decided.
+        wrong: bool ``[n]``, whether people called them wrong.
+        bins: number of ranges of equal width.
+
+    Returns:
+        One entry per range, from the highest to the lowest.
+
+    Raises:
+        UsageError: values beyond 0 to 1, or arrays of different lengths.
+
+    Example:
+        >>> [(one.start, one.reviewed, one.rate) for one in acceptance(np.array([0.9, 0.6, 0.2]), np.ones(3), bins=2)]
+        [(0.5, 2, 1.0), (0.0, 1, 1.0)]
+    """
+    p, said = _pairs(p_wrong, wrong)
+    place = np.minimum((p * bins).astype(np.int64), bins - 1)
+    counts, hits = np.bincount(place, minlength=bins), np.bincount(place, said, minlength=bins).astype(np.int64)
+    sums = np.bincount(place, p, minlength=bins)
+    return [
+        Bin(
+            *(k / bins, (k + 1) / bins, int(n), int(hit)),
+            float(total / n) if n else None,
+            float(hit / n) if n else None,
+            *interval(int(hit), int(n)),
+        )
+        for k, n, hit, total in reversed(list(zip(range(bins), counts, hits, sums, strict=True)))
+    ]
+
+
+def recalibrated(p_wrong: np.ndarray, seen: np.ndarray, wrong: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Probabilities that agree with what people have decided so far.
+
+    logit p' = a + b logit p (Cox, "Two further applications of a model for binary regression", Biometrika 1958), with
+    a and log b drawn towards 0 by a normal prior of variance 1 / strength, so that few decisions change little and
+    the order stays. The maximum is found by Newton's method with halved steps.
+
+    Args:
+        p_wrong: float ``[N]``; NaN stays NaN.
+        seen: float ``[n]``, the `p_wrong` of the labels that were decided.
+        wrong: bool ``[n]``, whether people called them wrong.
+        strength: of the prior; 0 or more.
+
+    Returns:
+        float64 ``[N]``.
+
+    Raises:
+        UsageError: values beyond 0 to 1, or arrays of different lengths.
+
+    Example:
+        >>> few = recalibrated(np.array([0.9, 0.5]), np.full(40, 0.9), np.arange(40) < 10)
+        >>> bool(0.25 < few[0] < 0.35), bool(few[1] < few[0])
+        (True, True)
+    """
+    p, said = _pairs(seen, wrong)
+    a, log_b = _fit(_logit(p), said, at_least_zero(strength, "strength"))
+    values = np.array(p_wrong, dtype=np.float64)
+    known = ~np.isnan(values)
+    check_range(values[known])
+    values[known] = _sigmoid(a + math.exp(log_b) * _logit(values[known]))
+    return values
+
+
+def advice(
+    p_wrong: np.ndarray,
+    seen: np.ndarray,
+    wrong: np.ndarray,
+    *,
+    worth: float = 0.1,
+    rate: float | None = None,
+) -> str:
+    """One sentence: go on, or stop here.
+
+    Args:
+        p_wrong: float ``[N]`` of the labels that are still to be reviewed, in the order of the queue.
+        seen: float ``[n]``, the `p_wrong` of the labels that were decided.
+        wrong: bool ``[n]``, whether people called them wrong.
+        worth: stop where fewer than this share of the next labels are expected to be wrong.
+        rate: labels per minute so far, to say how long the rest takes.
+
+    Raises:
+        UsageError: values beyond 0 to 1, or arrays of different lengths.
+
+    Example:
+        >>> advice(np.full(500, 0.6), np.zeros(0), np.zeros(0), rate=20)
+        'Go on: about 60 of the next 100 labels are expected to be wrong (50 to 70), and 500 are worth it, 25 minutes.'
+        >>> advice(np.full(500, 0.6), np.full(200, 0.6), np.zeros(200))
+        'Stop here: only about 2 of the next 100 labels are expected to be wrong, and about 10 of all 500 that remain.'
+    """
+    rest = recalibrated(p_wrong, seen, wrong)
+    rest = rest[~np.isnan(rest)]
+    if not len(rest):
+        return "Stop here: nothing in the queue has a probability of being wrong."
+    curve, ahead = expected(rest), min(_NEXT, len(rest))
+    found = curve.found[ahead]
+    few = f"about {_whole(found)} of the next {ahead} labels are expected to be wrong"
+    if found < share(worth, "worth") * ahead:
+        return f"Stop here: only {few}, and about {_whole(curve.found[-1])} of all {len(rest):,} that remain."
+    count = max(stopping_point(rest, gain=worth), ahead)
+    time = "" if not rate else f", {_whole(count / rate)} minutes"
+    span = f"{_whole(curve.low[ahead])} to {_whole(curve.high[ahead])}"
+    return f"Go on: {few} ({span}), and {count:,} are worth it{time}."
+
+
+def _pairs(seen: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Known probabilities of decided labels, and whether these are wrong; float64 ``[n]`` both."""
+    p, said = np.asarray(seen, dtype=np.float64), np.asarray(wrong, dtype=np.float64)
+    if p.shape != said.shape or p.ndim != 1:
+        raise UsageError(f"there are probabilities {list(p.shape)} and decisions {list(said.shape)}: give one of each")
+    known = ~np.isnan(p)
+    check_range(p[known])
+    return p[known], said[known]
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    inside = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 * (1 + np.tanh(x / 2)))
+
+
+def _loss(theta: np.ndarray, x: np.ndarray, y: np.ndarray, strength: float) -> float:
+    z = theta[0] + np.exp(theta[1]) * x
+    return float((np.logaddexp(0, z) - y * z).sum() + strength / 2 * (theta @ theta))
+
+
+def _fit(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[float, float]:
+    """The intercept and the logarithm of the slope with the highest posterior density."""
+    theta, now = np.zeros(2), math.inf
+    for _ in range(_STEPS):
+        slope = np.exp(theta[1]) * x
+        p = _sigmoid(theta[0] + slope)
+        error, weight = p - y, p * (1 - p)
+        gradient = np.array([error.sum(), (error * slope).sum()]) + strength * theta
+        mixed = (weight * slope).sum()
+        # the expected curvature: never negative, unlike the exact one, which holds error * slope too
+        curvature = np.array([[weight.sum(), mixed], [mixed, (weight * slope**2).sum()]]) + (strength + 1e-9) * np.eye(
+            2
+        )
+        step, before = np.linalg.solve(curvature, gradient), _loss(theta, x, y, strength)
+        while (now := _loss(theta - step, x, y, strength)) > before and np.abs(step).max() > 1e-9:
+            step = step / 2
+        theta = theta - step
+        if before - now < 1e-10:
+            break
+    return float(theta[0]), float(theta[1])
+
+
+def _whole(value: float) -> str:
+    return f"{round(value):,}"

@@ -1,0 +1,135 @@
+"""People's decisions as corrected labels: every one of them exactly, whatever a policy does with the others."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from thresher.engine.options import nearest
+from thresher.errors import UsageError
+from thresher.review.decision import Decision
+from thresher.review.folding import State
+
+AMBIGUOUS = ("soften", "drop")
+"""What can be done with a sample that several classes fit."""
+
+
+class Decided:
+    """Decisions next to the rows of a table of issues.
+
+    Args:
+        known: as `thresher.correct.suspects.checked` gives it.
+        decisions: the current one by key; skips are no decisions.
+        classes: the class names.
+        ambiguous: one of `AMBIGUOUS`; soften gives every class that fits the same share: those that the person named,
+            or else the given and the suggested class. Where only one is known, the row is left out.
+
+    Attributes:
+        rows: places in `known` that were decided, int64 ``[n]``.
+        labels: the new label of each, object ``[n]``; empty: left out.
+        soft: by place in `known`, the classes that share a label.
+        actions: of each, object ``[n]``.
+
+    Raises:
+        UsageError: a key that the table does not have, or a name that is no class.
+    """
+
+    def __init__(
+        self,
+        known: pd.DataFrame,
+        decisions: Mapping[str, Decision],
+        classes: Sequence[str],
+        ambiguous: str = "soften",
+    ) -> None:
+        if ambiguous not in AMBIGUOUS:
+            raise UsageError(f"there is no way {ambiguous!r} with ambiguous labels: {nearest(ambiguous, AMBIGUOUS)}")
+        made = [one for one in decisions.values() if one.action != "skip"]
+        place = {key: row for row, key in enumerate(known["key"])}
+        _check(made, place, set(classes))
+        self.rows = np.array([place[one.key] for one in made], dtype=np.int64)
+        self.actions = np.array([one.action for one in made], dtype=object)
+        self.soft: dict[int, tuple[str, ...]] = {}
+        labels = []
+        for row, one in zip(self.rows.tolist(), made, strict=True):
+            fit = _fitting(one) if ambiguous == "soften" else ()
+            if fit:
+                self.soft[row] = fit
+            given = str(known["given"].iat[row])
+            labels.append(one.label or ((given if given in fit else fit[0]) if fit else ""))
+        self.labels = np.array(labels, dtype=object)
+
+    def mask(self, size: int) -> np.ndarray:
+        """Which rows were decided: bool ``[size]``."""
+        found = np.zeros(size, dtype=bool)
+        found[self.rows] = True
+        return found
+
+    def counts(self, known: pd.DataFrame) -> dict[str, int]:
+        """As `Correction.people`."""
+        out = self.labels == ""
+        moved = ~out & (self.labels != known["given"].to_numpy(dtype=object)[self.rows])
+        moved &= ~np.isin(self.rows, list(self.soft))
+        return {"decided": len(self.rows), "moved": int(moved.sum()), "out": int(out.sum()), "split": len(self.soft)}
+
+
+def _fitting(one: Decision) -> tuple[str, ...]:
+    """The classes that fit an ambiguous sample; nothing where fewer than two are known."""
+    if one.action != "ambiguous":
+        return ()
+    found = one.labels or tuple(name for name in (one.given, one.suggested) if name)
+    return tuple(dict.fromkeys(found)) if len(set(found)) > 1 else ()
+
+
+def _check(made: Sequence[Decision], place: Mapping[str, int], classes: set[str]) -> None:
+    strange = [one.key for one in made if one.key not in place]
+    if strange:
+        raise UsageError(
+            f"{len(strange)} of {len(made)} decisions are about keys that the table of issues does not have, the first "
+            f"is {strange[0]!r}: give the decisions that belong to it"
+        )
+    for one in made:
+        for name in (one.label, *_fitting(one)):
+            if name is not None and name not in classes:
+                hint = nearest(name, sorted(classes))
+                raise UsageError(f"the decision about {one.key!r} names {name!r}, which is no class: {hint}")
+
+
+def disagreeing(state: State) -> int:
+    """The number of samples that people decided differently; the latest decision counts.
+
+    Example:
+        >>> disagreeing(State())
+        0
+    """
+    if len(state.annotators()) < 2:
+        return 0
+    told = Counter(
+        len({one.outcome for one in state.of(key).values() if one.action != "skip"}) for key in state.decided()
+    )
+    return sum(count for outcomes, count in told.items() if outcomes > 1)
+
+
+def decisions_to_trusted(state: State) -> pd.DataFrame:
+    """Labels that people vouch for, as ``thresher train --trusted`` reads them.
+
+    Args:
+        state: of decisions.
+
+    Returns:
+        The columns `key` and `label`, for every sample whose current decision is a definite label: accepted, chosen or
+        kept; none that is skipped, ambiguous, of no class or bad, and none that people decided differently.
+
+    Example:
+        >>> from thresher.review.decisions import decide, fold
+        >>> said = [("a", "keep"), ("b", "accept"), ("c", "bad"), ("d", "skip")]
+        >>> made = [decide(key, action, given="cat", suggested="dog", annotator="ann") for key, action in said]
+        >>> decisions_to_trusted(fold(made)).to_dict("list")
+        {'key': ['a', 'b'], 'label': ['cat', 'dog']}
+    """
+    firm = []
+    for key, one in state.decided().items():
+        outcomes = {other.outcome for other in state.of(key).values() if other.action != "skip"}
+        if one.label is not None and len(outcomes) == 1:
+            firm.append((key, one.label))
+    return pd.DataFrame(firm, columns=["key", "label"], dtype=object)
