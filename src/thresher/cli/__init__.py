@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from thresher.cli import bench, correct, demo, doctor, find, methods, noise, predict, recipes, report, study, train
+from thresher.cli import (
+    bench,
+    correct,
+    demo,
+    doctor,
+    find,
+    methods,
+    noise,
+    predict,
+    recipes,
+    report,
+    review,
+    study,
+    train,
+)
 from thresher.errors import ThresherError
 
 app = typer.Typer(
@@ -24,6 +38,7 @@ app.command("correct")(correct.correct)
 app.command("predict")(predict.predict)
 app.command("export")(predict.export)
 app.command("report")(report.report)
+app.command("review")(review.review)
 app.command("noise")(noise.noise)
 app.command("methods")(methods.methods)
 app.command("recipes")(recipes.recipes)

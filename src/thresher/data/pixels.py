@@ -15,10 +15,10 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LIMIT = 100_000_000
 """Pixels that an image may have. A file of a few kilobytes can claim so many that decoding them fills the memory."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow's others never run: some call other programs
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow's others never run: some call other programs
 _GREY = ("1", "L", "LA", "La", "I", "F")
 _ORIENTATION = 0x0112  # EXIF
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -56,12 +56,12 @@ def decode(source: str | Path | Image.Image, size: int, channels: int) -> np.nda
     try:
         if isinstance(source, Image.Image):
             return _square(source, size, channels)
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_pixels(image, path)
+        with Image.open(path, formats=FORMATS) as image:
+            check_pixels(image, path)
             image.draft(None, (int(size * _SPARE), int(size * _SPARE)))
             return _square(image, size, channels)
     except Exception as error:  # on damaged files, decoders raise almost anything
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def probe(path: str) -> tuple[int, bool]:
@@ -71,11 +71,11 @@ def probe(path: str) -> tuple[int, bool]:
         ThresherError: as for `decode`, as far as the header tells.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_pixels(image, path)
+        with Image.open(path, formats=FORMATS) as image:
+            check_pixels(image, path)
             return min(image.size), is_grey(image)
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -83,7 +83,12 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY or image.mode.startswith("I;")
 
 
-def _check_pixels(image: Image.Image, path: str) -> None:
+def check_pixels(image: Image.Image, path: str) -> None:
+    """Refuse an image of more than `LIMIT` pixels, which nobody has decoded yet.
+
+    Raises:
+        ThresherError: it is too large.
+    """
     if image.width * image.height > LIMIT:
         raise ThresherError(_too_large(path, f"{image.width} x {image.height}"))
 
@@ -95,7 +100,8 @@ def _too_large(path: str, pixels: str) -> str:
     )
 
 
-def _unreadable(path: str, error: Exception) -> ThresherError:
+def unreadable(path: str, error: Exception) -> ThresherError:
+    """What to raise where Pillow could not read an image."""
     leave = "or leave such files out with --skip-bad"
     match error:
         case ThresherError():
@@ -115,7 +121,7 @@ def _unreadable(path: str, error: Exception) -> ThresherError:
 
 
 def _square(image: Image.Image, size: int, channels: int) -> np.ndarray:
-    flat = _plain(image, channels)
+    flat = plain(image, channels)
     width, height = flat.size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
@@ -123,14 +129,14 @@ def _square(image: Image.Image, size: int, channels: int) -> np.ndarray:
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
         small = small.convert("L" if channels == 1 else "RGB")
-    turn = _TURNS.get(_orientation(image))
+    turn = TURNS.get(orientation(image))
     pixels = np.asarray(small if turn is None else small.transpose(turn))
     if pixels.ndim == 2:
         return np.repeat(pixels[None], channels, 0)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _plain(image: Image.Image, channels: int) -> Image.Image:
+def plain(image: Image.Image, channels: int) -> Image.Image:
     """The image in a mode that can be resized: grey, coloured, or coloured with transparency."""
     image.load()
     if image.mode[0] in "IF":
@@ -147,7 +153,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values / 257).astype(np.uint8))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """How a camera held the image, 1 to 8 as EXIF has it; 1, upright, where nothing readable says so."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a photograph with broken notes is still a photograph
