@@ -28,7 +28,8 @@ const SHORT = { ...MADE, ambiguous: "ambiguous", none_of_these: "none fits", bad
 const $ = (id) => document.getElementById(id);
 const config = JSON.parse($("config").textContent);
 const sleep = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
-const percent = (/** @type {number} */ p) => (p > 0 && p < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(100 * p)}\u00a0%`);
+const percent = (/** @type {number} */ p) =>
+  p > 0 && p < 0.01 ? "<\u00a01\u00a0%" : p > 0.99 && p < 1 ? ">\u00a099\u00a0%" : `${Math.round(100 * p)}\u00a0%`;
 const number = new Intl.NumberFormat("en").format;
 
 /**
