@@ -27,7 +27,7 @@ def test_every_row_is_judged_and_the_wrong_ones_come_first(arrays: dict[str, np.
     assert issues["score_confident"].notna().all()
     assert issues["label_quality"].is_monotonic_increasing
     found = result.detections[0]
-    assert found["name"] == "confident"
+    assert found["name"] == "combined"
     assert found["average_precision"] > 0.9
     assert (result.kind, result.last, result.noise.realised if result.noise else None) == ("find", None, 0.2)
     assert Path("run/report.html").exists()

@@ -14,6 +14,7 @@ import thresher as th
 from thresher import data, jobs, training
 from thresher.data.split import folds
 from thresher.noise import Noise
+from thresher.review.decisions import Log, decide
 
 Arrays = dict[str, Any]
 COLUMNS = ["key", "row", "given", "suggested", "p_suggested", "label_quality", "p_wrong", "is_label_issue", "reasons"]
@@ -40,7 +41,7 @@ def test_everything_is_in_the_folder(arrays: Arrays, workplace: Path) -> None:
     )
     assert seen == [(None, 1), (None, 2)]
     names = {"best", "checkpoints", "figures", "issues.csv", "metrics.jsonl", "noise.npz", "report.html", "run.json"}
-    assert {p.name for p in result.path.iterdir()} == names | {"reader.npz", "rows.csv", "test.csv"}
+    assert {p.name for p in result.path.iterdir()} == names | {"evidence", "reader.npz", "rows.csv", "test.csv"}
     page = (result.path / "report.html").read_text(encoding="utf-8")
     outside = [part for part in page.split('"') if part.startswith(("http:", "https:", "//"))]
     assert {part for part in outside if "www.w3.org" not in part} == set()  # those name the SVG format, nobody calls
@@ -203,6 +204,28 @@ def test_trusted_file(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     assert given[11] == "NA"
     assert (given.drop(11).sort_index() == np.delete(arrays["y"], 11)).all()
     assert result.run["request"]["trusted"] == str(Path("trusted.csv").absolute())
+
+
+def test_what_people_decided_is_trusted(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
+    first = quick(arrays, "cross_entropy", noise="symmetric:0.4", out="reviewed")
+    assert first.issues is not None
+    given, others = first.issues.head(9), {"0": "1", "1": "2", "2": "0"}
+    with Log(first.path / "decisions.jsonl") as log:
+        log.append(
+            *(
+                decide(key, "relabel", label=others[label], given=label, annotator="ann")
+                for key, label in zip(given["key"], given["given"], strict=True)
+            ),
+            decide("5", "skip", given="0", annotator="ann"),
+        )
+    job = jobs.prepare(arrays, "l2rw", noise="symmetric:0.4", trusted="reviewed", settings=TINY)
+    assert sorted(job.trusted.tolist()) == sorted(given["row"].tolist())
+    labels = job.data.train.labels.numpy()
+    for row, label in zip(given["row"], given["given"], strict=True):
+        assert str(labels[row]) == others[label]
+    Path("empty.jsonl").write_text("")
+    with pytest.raises(th.UsageError, match=r"empty\.jsonl vouches for no label: review some first"):
+        jobs.prepare(arrays, "l2rw", trusted="empty.jsonl", settings=TINY)
 
 
 def test_resume_ends_where_an_uninterrupted_run_does(arrays: Arrays, quick: Callable[..., th.Result]) -> None:

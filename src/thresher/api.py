@@ -41,7 +41,7 @@ def fit(
         seed: of everything random.
         out: the run folder; default a new one under ``runs/``.
         device: auto, cpu, cpu:N (N processes), cuda, or CUDA numbers such as "0,2".
-        trusted: ``per-class:N`` or a CSV file of rows known to be right.
+        trusted: ``per-class:N``, a CSV file of rows known to be right, or a reviewed run.
         root: the folder of official data files; default THRESHER_DATA.
         cross_fit: folds of confident learning after training; 0 for none.
         resume: go on in `out`.
@@ -88,6 +88,7 @@ def find_issues(
     data: object,
     method: str | Method | Sequence[str | Method] = "cross_entropy",
     *,
+    model: str = "net",
     folds: int = 5,
     epochs: int = 30,
     seed: int = 0,
@@ -98,11 +99,13 @@ def find_issues(
     progress: training.Progress | None = None,
     **options: Any,
 ) -> Result:
-    """Say which labels are wrong, each judged by networks that never saw it (cross-fitting).
+    """Say which labels are wrong, each judged by models that never saw it (cross-fitting).
 
     Args:
         data: as for `fit`.
         method: how the networks of the folds are trained.
+        model: what is trained: ``net``; or for features (tables, texts, a frozen network's) ``logistic``, ``forest`` or
+            ``boosting`` of scikit-learn, for which `method`, `epochs` and other settings of trainings mean nothing.
         folds: how many; each stops early by a noisy split of its own.
         epochs: of each fold, at most.
         seed: of everything random.
@@ -144,6 +147,7 @@ def find_issues(
         root=root,
         cross_fit=folds,
         kind="find",
+        model=model,
         resume=resume,
         settings=settings,
     )

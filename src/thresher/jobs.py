@@ -24,6 +24,7 @@ from thresher.engine.method import Method, check_classes, check_options, describ
 from thresher.engine.options import Options, resolve
 from thresher.engine.runtime import parse_device
 from thresher.errors import ThresherError, UsageError
+from thresher.findings import estimators
 from thresher.labelling import Labelling, labelled
 from thresher.noise import Noise
 from thresher.result import FORMAT, read_run
@@ -43,6 +44,7 @@ class Request:
         trusted: which rows are known to be right.
         cross_fit: folds.
         device: as typed.
+        model: what is trained on the folds of find: net, or a classifier in `thresher.findings.estimators`.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Request:
     trusted: str | None
     cross_fit: int
     device: str
+    model: str = "net"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +146,7 @@ def prepare(
     root: str | Path | None = None,
     cross_fit: int = 0,
     kind: str = "train",
+    model: str = "net",
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: sources.Progress = lambda done, of: None,
@@ -158,10 +162,11 @@ def prepare(
         out: the run folder; default ``runs/<name>``.
         name: of the run; default made of data, methods and a counter.
         device: auto, cpu, cpu:N, cuda, or CUDA numbers.
-        trusted: ``per-class:N`` (needs known true labels) or a CSV file with columns key and label.
+        trusted: ``per-class:N`` (needs known true labels), a CSV file with columns key and label, or a reviewed run.
         root: the folder of official data files.
         cross_fit: folds of confident learning on cross-fitted probabilities after training; 0 for none.
         kind: train, or find: then there are only the folds.
+        model: of these folds: net, or logistic, forest or boosting by scikit-learn, for features.
         resume: go on in the folder, which must hold the same training.
         settings: of `Options`, nested as in TOML.
         progress: called with the number of images read so far, and of all.
@@ -175,9 +180,10 @@ def prepare(
     reading = _whole_paths(reading or Reading())
     specs = (noise,) if isinstance(noise, str) else tuple(noise or ())
     known = None if trusted is None else _whole_path(trusted)
-    request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device)
+    request = Request(kind, _whole_path(data), reading, specs, mapping, known, cross_fit, device, model)
     labelling = _labelling(data, request, options.seed, root, progress, Path(out) if resume and out else None)
     _check_methods(combination, labelling)
+    _check_model(request, labelling.data, options)
     for one in combination.methods:
         check_options(one, options)
         check_classes(one, len(labelling.data.classes))
@@ -215,7 +221,7 @@ def _labelling(
         sources.load(data, root=root, reading=request.reading, progress=progress),
         noise=request.noise,
         mapping=request.mapping,
-        labels=request.reading.labels,
+        reading=request.reading,
         trusted=request.trusted,
         seed=seed,
         device=request.device,
@@ -270,6 +276,20 @@ def _check_methods(method: Combination, labelling: Labelling) -> None:
                 f"the label file has {what}, which {blind} would not look at, for it runs its own epoch: "
                 "choose another method, or another policy of thresher correct"
             )
+
+
+def _check_model(request: Request, data: Data, options: Options) -> None:
+    """Refuse a classifier where a network is needed."""
+    if request.model == "net":
+        return
+    if request.kind == "train":
+        raise UsageError(f"model is {request.model!r}: train trains networks, and find takes other models too")
+    if data.is_image and not options.frozen:
+        raise UsageError(
+            f"model {request.model} learns from features, and {data.name} has images: leave it out, or let a trained "
+            "network see them first, with --weights FILE --frozen"
+        )
+    estimators.make(request.model, options.seed)
 
 
 def _held_out(data: Data, trusted: np.ndarray, options: Options) -> np.ndarray:

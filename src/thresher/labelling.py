@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from thresher import noise
-from thresher.data import Data
-from thresher.data.labels import read_keyed, read_labels
+from thresher.data import Data, Reading
+from thresher.data.labels import matched, read_keyed, read_labels
 from thresher.errors import UsageError
 from thresher.noise import Noise, hopeless
 
@@ -44,7 +44,7 @@ def labelled(
     *,
     noise: Sequence[str] = (),
     mapping: str | None = None,
-    labels: str | None = None,
+    reading: Reading | None = None,
     trusted: str | None = None,
     seed: int,
     device: str = "auto",
@@ -56,8 +56,10 @@ def labelled(
         data: as it was read.
         noise: texts ``NAME:RATE[:SEED]``; on labels that people got wrong it comes on top.
         mapping: class pairs of asymmetric noise, as in ``cat>dog,dog>cat``.
-        labels: a CSV file of key and label for every row, with weights or soft labels where it has such columns.
-        trusted: ``per-class:N`` (needs known true labels) or a CSV file of key and label.
+        reading: says where more labels are: a CSV file of key and label for every row, with weights or soft labels
+            where it has such columns, or of the labels of several annotators, whose consensus is soft.
+        trusted: ``per-class:N`` (needs known true labels), a CSV file of key and label, or a file of decisions from
+            ``thresher review`` or the run folder that holds it.
         seed: of the noise and of the choice of trusted rows.
         device: where feature noise trains its networks; see `thresher.noise.posterior.out_of_sample`.
         drawn: the noise of a run that goes on, from its folder; it is used instead of another draw where it answers
@@ -66,10 +68,13 @@ def labelled(
     Raises:
         UsageError: whatever cannot be done with these data.
     """
-    usable = drawn if labels is None else None
+    reading = reading or Reading()
+    usable = drawn if reading.labels is None else None
     result = _with_noise(data, noise, mapping, seed, device, usable)
-    if labels is not None:
-        result = _corrected(result, labels)
+    if reading.labels is not None:
+        result = _corrected(result, reading.labels, _of_annotators(reading))
+    elif _of_annotators(reading):
+        raise UsageError("annotators stand in a file of labels, and none is given: add --labels FILE")
     return result if trusted is None else _trusting(result, trusted, seed)
 
 
@@ -154,9 +159,36 @@ def _human(data: Data) -> Noise | None:
     return Noise(given, clean, data.name, noise.VERSION, 0, rate, data.classes)
 
 
-def _corrected(before: Labelling, path: str) -> Labelling:
+def _of_annotators(reading: Reading) -> dict[str, str]:
+    """Which columns of the file of labels hold annotators, where some do."""
+    said = {"annotator": reading.annotator, "annotators": reading.annotators}
+    return {name: columns for name, columns in said.items() if columns is not None}
+
+
+def _warn_of_circles(path: str) -> None:
+    """Warn of labels that models have corrected again and again: they come to fit the model, right or wrong."""
+    from thresher.correct import generations
+
+    times = generations(Path(path))
+    if times > 1:
+        warnings.warn(
+            f"models have corrected the labels in {path} {times} times in a row, and each time they fit the model a "
+            "little more, be it right or wrong: trust only a test set that nobody corrected, and let people look at a "
+            "random part of the labels, with thresher review RUN --blind 100",
+            stacklevel=5,
+        )
+
+
+def _corrected(before: Labelling, path: str, annotators: dict[str, str]) -> Labelling:
     """Labels, weights and soft labels of a file; rows whose label is empty there are left out."""
-    file = read_labels(Path(path), before.data.train.keys, before.data.classes)
+    keys, classes = before.data.train.keys, before.data.classes
+    _warn_of_circles(path)
+    if annotators:
+        from thresher.annotators.find import voted_labels
+
+        file = voted_labels(path, keys, classes, **annotators)
+    else:
+        file = read_labels(Path(path), keys, classes)
     kept = np.flatnonzero(file.labels >= 0)
     labels = torch.as_tensor(file.labels[kept])
     data = before.data.keep(kept)
@@ -184,11 +216,25 @@ def _trusting(before: Labelling, said: str, seed: int) -> Labelling:
     data = before.data
     if said.startswith("per-class:"):
         rows, labels = _per_class(said, data, seed)
+    elif Path(said).is_dir() or said.lower().endswith(".jsonl"):
+        rows, labels = _decided(Path(said), data)
     else:
         rows, labels = read_keyed(Path(said), data.train.keys, data.classes)
     changed = data.train.labels.clone()
     changed[torch.as_tensor(rows)] = torch.as_tensor(labels)
     return replace(before, data=data.with_labels(changed, data.train.clean), trusted=rows)
+
+
+def _decided(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """The rows whose labels people vouch for in a run folder or a file of decisions, and these labels."""
+    from thresher.correct.people import decisions_to_trusted
+    from thresher.review import decisions
+
+    path = path / decisions.NAME if path.is_dir() else path
+    table = decisions_to_trusted(decisions.fold(decisions.read(path)))
+    if table.empty:
+        raise UsageError(f"{path} vouches for no label: review some first, with thresher review")
+    return matched(table, data.train.keys, data.classes, path)
 
 
 def _per_class(said: str, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:

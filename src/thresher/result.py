@@ -15,7 +15,7 @@ from torch import Tensor
 
 from thresher import data as sources
 from thresher import methods as zoo
-from thresher.audit.evidence import counted
+from thresher.audit.issues import counted
 from thresher.audit.scores import detection
 from thresher.data import Data, Lazy, Reader, Reading
 from thresher.data.arrays import DAMAGED, ArrayReader

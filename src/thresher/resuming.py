@@ -30,6 +30,7 @@ def check_same_run(job: "Job") -> None:
     usual = json.loads(json.dumps(dataclasses.asdict(Options())))
     for part in ("kind", "noise", "mapping", "trusted", "cross_fit"):
         _check_same(job, part, stored["request"].get(part), mine["request"][part])
+    _check_same(job, "model", stored["request"].get("model", "net"), mine["request"]["model"])
     _check_same(job, "method", stored["method"], mine["method"])
     for setting, value in mine["options"].items():
         before = stored["options"].get(setting, usual[setting])  # a setting younger than the run had its default

@@ -18,7 +18,7 @@ from thresher.engine.checkpoint import Interrupted, plain_disk_errors, write_ato
 from thresher.engine.evaluate import Held, predict_rows
 from thresher.engine.runtime import PeerLost, Runtime
 from thresher.engine.study import Material, Study
-from thresher.findings import find, find_by_folds
+from thresher.findings import Findings, find, find_by_folds, stored
 from thresher.inputs import Inputs, open_inputs
 from thresher.jobs import Job
 from thresher.model import BODY
@@ -84,11 +84,12 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
         job.method, job.options, shared, runtime, job.folder, shown, lambda text: warnings.warn(text, stacklevel=2)
     )
     try:
-        issues, tested = _outcome(study, job)
+        found, tested = _outcome(study, job)
         if runtime.rank == 0:
             if tested is not None:
                 write_atomically(job.folder / TEST, tested.to_csv(index=False).encode())
-            write_atomically(job.folder / "issues.csv", issues.to_csv(index=False).encode())
+            stored.write(job.folder, found)
+            write_atomically(job.folder / "issues.csv", found.issues.to_csv(index=False).encode())
         runtime.barrier()
         result = load(job.folder)
         if runtime.rank == 0:
@@ -101,20 +102,21 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
     return result
 
 
-def _outcome(study: Study, job: Job) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The table of issues, and what the selected epoch predicts for the test set where there is one."""
-    if job.request.kind == "find":
-        return find_by_folds(study, job.data, job.trusted, job.request.cross_fit), None
+def _outcome(study: Study, job: Job) -> tuple[Findings, pd.DataFrame | None]:
+    """What is known about the labels, and what the selected epoch predicts for the test set where there is one."""
+    asked = job.request
+    if asked.kind == "find":
+        return find_by_folds(study, job.data, job.trusted, asked.cross_fit, asked.model), None
     run = study.run()
-    issues = find(study, run, job.data, job.held, job.trusted, job.request.cross_fit).issues
+    found = find(study, run, job.data, job.held, job.trusted, asked.cross_fit)
     held, test = study.material.test, job.data.test
     if held is None or test is None:
-        return issues, None
+        return found, None
     p, predicted = predict_rows(run, held.source, held.rows).cpu().max(1)
     names = np.asarray(job.data.classes, dtype=object)
     labels = names[test.labels.numpy()]
     columns = {"key": test.keys, "label": labels, "predicted": names[predicted.numpy()], "p_predicted": p.numpy()}
-    return issues, pd.DataFrame(columns)
+    return found, pd.DataFrame(columns)
 
 
 def _go_on(job: Job) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thresher.audit import Evidence, issues_table
+from thresher.audit.evidence import Evidence
+from thresher.audit.issues import issues_table
 from thresher.audit.scores import detection
 from thresher.report import Report, RunView
 

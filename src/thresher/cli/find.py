@@ -16,17 +16,30 @@ EPOCHS, FOLDS = 30, 5
 def find(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="DATA as for thresher train, or the folder of a run.")] = None,
-    probs: Annotated[Path | None, typer.Option(help="Class probabilities: .npy, .csv or .parquet.")] = None,
+    probs: Annotated[
+        Path | None, typer.Option(help="Class probabilities: .npy, .csv, .parquet, or a folder of .npy or .parquet.")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="With --probs, the labels; otherwise a CSV (key,label) that replaces labels.")
     ] = None,
+    filter_by: Annotated[str | None, typer.Option(help="With --probs. Default prune_by_noise_rate.")] = None,
+    on: Annotated[str | None, typer.Option(help="With --probs: threads (default), processes or ray.")] = None,
+    all_rows: Annotated[bool, typer.Option("--all-rows", help="With --probs: list every row, however many.")] = False,
     folds: Annotated[int | None, typer.Option(help="Default 5.")] = None,
     method: Annotated[str | None, typer.Option(help="How the folds are trained. Default cross_entropy.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of the folds: net (default); for tables and texts logistic, forest or boosting.")
+    ] = None,
     label: options.Label = None,
     path: options.ImagePath = None,
     text: options.Text = None,
     id_column: options.Id = None,
     group: options.Group = None,
+    annotator: options.Annotator = None,
+    annotators: options.Annotators = None,
+    multilabel: Annotated[
+        bool, typer.Option("--multilabel", help="With --labels and --probs: samples may have several labels.")
+    ] = False,
     size: options.Size = None,
     skip_bad: options.SkipBad = False,
     noise: options.Noise = None,
@@ -59,24 +72,27 @@ def find(
     DATA: every row is judged by networks that never saw it (cross-fitting). A run: what it found. --labels and --probs:
     confident learning on your own model's out-of-sample probabilities.
     """
-    from thresher.cli.settings import leftovers
     from thresher.cli.train import execute
 
-    data, letters = leftovers([*([] if data is None else [data]), *context.args])
+    data, letters = _words(data, context.args)
     typed = {
-        "method": method, "label": label, "path": path, "text": text, "id": id_column, "group": group,
-        "labels": labels, "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
+        "method": method, "model": model, "label": label, "path": path, "text": text, "id": id_column, "group": group,
+        "labels": labels, "annotator": annotator, "annotators": annotators,
+        "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
         "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch, "seed": seed,
         "valid": valid, "cross_fit": folds, "device": device, "workers": workers, "name": name, "root": root,
     }  # fmt: skip
-    others = {**typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
-    if probs is not None:
-        _refuse_others(others, "--probs", ("labels",))
-        _by_probabilities(labels, probs, data, out, as_json)
+    others = {"data": data, **typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
+    shown: dict[str, Any] = {"out": out, "as_json": as_json}
+    how = {"filter_by": filter_by, "on": on, "all_rows": all_rows or None}
+    brought = probs is not None or (data is None and resume is None and (annotator or annotators))
+    if multilabel or brought:
+        _in_files(probs, others, how, multilabel, {**shown, "quiet": quiet})
         return
+    _refuse_idle(how)
     if data is not None and resume is None and (Path(data) / "run.json").is_file():
-        _refuse_others(others, f"the run {data}")
-        _of_run(Path(data), out, as_json)
+        _refuse_others(others, f"the run {data}", ("data",))
+        _of_run(Path(data), **shown)
         return
     table = out if out is not None and out.suffix.lower() == ".csv" else None
     refuse_existing(table)
@@ -88,6 +104,47 @@ def find(
         from thresher.result import load
 
         write(table, load(summary["run"]).finished().to_csv(index=False))
+
+
+def _words(data: str | None, rest: list[str]) -> tuple[str | None, dict[str, Any]]:
+    """DATA and the papers' letters; without such words nothing is imported, for that takes seconds."""
+    if not rest:
+        return data, {}
+    from thresher.cli.settings import leftovers
+
+    return leftovers([*([] if data is None else [data]), *rest])
+
+
+def _in_files(
+    probs: Path | None, typed: dict[str, Any], how: dict[str, Any], multilabel: bool, shown: dict[str, Any]
+) -> None:
+    """Judge labels by what the user brings: a model's probabilities, several annotators, or both."""
+    labels, people = typed["labels"], ("annotator", "annotators")
+    if typed["data"] is not None:
+        raise UsageError(f"the labels are judged by files alone, and {typed['data']} is data: give only one of them")
+    if multilabel or any(typed[name] for name in people):
+        from thresher.cli import find_votes
+
+        shown = {name: value for name, value in shown.items() if name != "quiet"}
+        _refuse_idle(how)
+        _refuse_others(typed, "files of labels", ("labels", *(() if multilabel else (*people, "label", "id"))))
+        if multilabel:
+            find_votes.by_multilabel(labels, probs, **shown)
+            return
+        columns = {**{name: typed[name] for name in (*people, "label")}, "key": typed["id"]}
+        find_votes.by_annotators(labels, probs, columns=columns, **shown)
+        return
+    from thresher.cli.find_probs import by_probabilities
+
+    _refuse_others(typed, "--probs", ("labels", "workers"))
+    by_probabilities(labels, probs, None, workers=typed["workers"], **shown, **how)
+
+
+def _refuse_idle(how: dict[str, Any]) -> None:
+    """Refuse options of --probs without it."""
+    idle = [name for name, value in how.items() if value is not None]
+    if idle:
+        raise UsageError(f"--{idle[0].replace('_', '-')} belongs to --labels with --probs: leave it out")
 
 
 def _refuse_others(typed: dict[str, Any], what: str, allowed: tuple[str, ...] = ()) -> None:
@@ -112,6 +169,7 @@ def _arguments(
 
     if resume is not None:
         return resume_arguments(resume, typed, bool(pairs or letters or config))
+    _refuse_training(typed, letters)
     typed["method"] = typed["method"] or "cross_entropy"
     arguments = request(read_toml(config), typed, pairs, letters, own_options(context))
     if "data" not in arguments:
@@ -119,6 +177,14 @@ def _arguments(
     arguments["settings"].setdefault("epochs", EPOCHS)
     arguments.setdefault("cross_fit", FOLDS)
     return {**arguments, "kind": "find"}
+
+
+def _refuse_training(typed: dict[str, Any], letters: dict[str, Any]) -> None:
+    """Refuse settings of a network's training where a classifier of scikit-learn is asked for."""
+    model = typed["model"]
+    idle = [name for name in ("method", "epochs", "lr", "batch", "valid") if typed[name] is not None] + list(letters)
+    if model not in (None, "net") and idle:
+        raise UsageError(f"with --model {model} no network is trained, so --{idle[0]} means nothing: leave it out")
 
 
 def _of_run(run: Path, out: Path | None, as_json: bool) -> None:
@@ -132,19 +198,3 @@ def _of_run(run: Path, out: Path | None, as_json: bool) -> None:
     if out is not None:
         write(out, result.finished().to_csv(index=False))
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
-
-
-def _by_probabilities(labels: str | None, probs: Path, data: str | None, out: Path | None, as_json: bool) -> None:
-    """Confident learning on probabilities that the user brings."""
-    if labels is None or data is not None:
-        raise UsageError("--probs needs --labels, and no DATA: thresher find --labels labels.csv --probs probs.npy")
-    from thresher.audit.evidence import counted
-    from thresher.findings import find_in_probabilities
-    from thresher.report.words import summary
-
-    out = out or Path("issues.csv")
-    refuse_existing(out)
-    issues, classes = find_in_probabilities(labels, probs)
-    write(out, issues.to_csv(index=False))
-    found = {"issues": str(out), **counted(issues)}
-    typer.echo(json.dumps(found) if as_json else "\n".join([*summary(issues, classes), f"suspects: {out}"]))

@@ -12,6 +12,12 @@ Id = Annotated[str | None, typer.Option("--id", help="Table: the column of keys.
 Group = Annotated[str | None, typer.Option(help="Table: rows of one group never straddle a split or a fold.")]
 Test = Annotated[str | None, typer.Option(help="A separate test set.")]
 Labels = Annotated[str | None, typer.Option(help="A CSV (key,label) that replaces labels, as thresher correct writes.")]
+Annotator = Annotated[
+    str | None, typer.Option(help="With --labels: the column of annotators' names, one row per label.")
+]
+Annotators = Annotated[
+    str | None, typer.Option(help="With --labels: one column of labels per annotator: a,b,c or a* or a1..a5.")
+]
 Size = Annotated[int | None, typer.Option(help="Image side in pixels. Default from the median size, at most 128.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and list them.")]
 Noise = Annotated[list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")]
@@ -24,7 +30,7 @@ Rate = Annotated[float | None, typer.Option(help="Learning rate at the start. De
 Batch = Annotated[int | None, typer.Option("--bs", "--batch", help="Samples per step. Default 128.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default 0.")]
 Valid = Annotated[float | None, typer.Option(help="Share held out to select the epoch. Default 0.1.")]
-Trusted = Annotated[str | None, typer.Option(help="Rows known to be right: a CSV (key,label), or per-class:N.")]
+Trusted = Annotated[str | None, typer.Option(help="Rows known to be right: a CSV, a reviewed run, or per-class:N.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cpu:N, cuda, or CUDA numbers such as 0,2.")]
 Workers = Annotated[int | None, typer.Option(help="Threads that read images. Default by the machine.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder. Default runs/NAME.")]

@@ -20,6 +20,7 @@ _REQUEST: Mapping[str, tuple[tuple[type, ...], str]] = {
     "trusted": (_TEXT, "a path or per-class:N"),
     "device": ((str, int), "a name or a number"),
     "cross_fit": ((int,), "a whole number"),
+    "model": (_TEXT, "net or the name of a classifier"),
     "label": (_TEXT, "the name of a column"),
     "path": (_TEXT, "the name of a column"),
     "text": (_TEXT, "the name of a column"),
@@ -27,6 +28,8 @@ _REQUEST: Mapping[str, tuple[tuple[type, ...], str]] = {
     "group": (_TEXT, "the name of a column"),
     "test": (_TEXT, "a name or a path"),
     "labels": (_TEXT, "a path"),
+    "annotator": (_TEXT, "the name of a column"),
+    "annotators": (_TEXT, "names of columns such as a,b,c or a1..a5"),
     "size": ((int,), "a number of pixels"),
     "skip_bad": ((bool,), "true or false"),
 }

@@ -28,6 +28,8 @@ def train(
     group: options.Group = None,
     test: options.Test = None,
     labels: options.Labels = None,
+    annotator: options.Annotator = None,
+    annotators: options.Annotators = None,
     size: options.Size = None,
     skip_bad: options.SkipBad = False,
     noise: options.Noise = None,
@@ -68,8 +70,9 @@ def train(
     data, short = leftovers(words)
     typed = {
         "data": data, "method": method, "label": label, "path": path, "text": text, "id": id_column, "group": group,
-        "test": test, "labels": labels, "size": size, "skip_bad": skip_bad or None, "noise": noise or None,
-        "map": mapping, "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch,
+        "test": test, "labels": labels, "annotator": annotator, "annotators": annotators, "size": size,
+        "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping, "net": net, "weights": weights,
+        "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch,
         "seed": seed, "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "workers": workers,
         "out": out, "name": name, "root": root, "keep_checkpoints": keep_checkpoints,
     }  # fmt: skip

@@ -95,7 +95,31 @@ def read_keyed(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> tuple[
         ...     read_keyed(path, np.array(["a", "b"], dtype=object), ("cat", "dog"))
         (array([1]), array([1]))
     """
-    table = _keyed(path)
+    return matched(_keyed(path), keys, classes, path)
+
+
+def matched(
+    table: pd.DataFrame, keys: np.ndarray, classes: tuple[str, ...], path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and classes that a table of keys and labels speaks of.
+
+    Args:
+        table: columns ``key`` and ``label`` as text, no key twice.
+        keys: of the data, object array ``[N]``.
+        classes: the class names.
+        path: where the table is from, for messages.
+
+    Returns:
+        Row numbers, ascending, and class numbers, int64 ``[n]`` both.
+
+    Raises:
+        UsageError: an unknown key or class.
+
+    Example:
+        >>> table = pd.DataFrame({"key": ["b"], "label": ["dog"]})
+        >>> matched(table, np.array(["a", "b"], dtype=object), ("cat", "dog"), Path("x.csv"))
+        (array([1]), array([1]))
+    """
     place = {key: row for row, key in enumerate(keys)}
     _refuse_unknown(table["key"], place, path)
     labels = _numbers(table["label"], classes, path)

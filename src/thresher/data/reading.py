@@ -20,6 +20,8 @@ class Reading:
         group: the column of groups; rows of one group never straddle a split or a fold.
         test: a separate test set, anything that can be loaded.
         labels: a CSV file of key and label that replaces labels.
+        annotator: the column of names in that file, where it has a row for every label that somebody gave.
+        annotators: the columns of labels in that file, one per annotator: ``a,b,c``, ``a*`` or ``a1..a5``.
         size: image side in pixels; default from the median size, at most 128.
         skip_bad: leave unreadable images out, and list them, instead of refusing the source.
     """
@@ -31,6 +33,8 @@ class Reading:
     group: str | None = None
     test: str | None = None
     labels: str | None = None
+    annotator: str | None = None
+    annotators: str | None = None
     size: int | None = None
     skip_bad: bool = False
 

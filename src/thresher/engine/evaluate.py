@@ -41,6 +41,13 @@ def predict_rows(run: "Run", source: "Source", rows: Tensor) -> Tensor:
     return torch.cat(parts) if parts else torch.zeros(0, run.classes, device=run.device)
 
 
+def feature_rows(run: "Run", source: "Source", rows: Tensor) -> Tensor:
+    """What the last layer of the run's first predictor sees of source rows, float32 ``[n, F]`` on the CPU."""
+    first = run.method.predictors(run)[0]
+    shown = source.open(rows.split(_CHUNK), ("plain",), 0)
+    return torch.cat([run.predict(first, *views.values()).features.cpu() for views in shown])
+
+
 def accuracy(run: "Run", held: Held) -> float:
     """Fraction of held rows predicted as labelled; each rank predicts its share."""
     rank, world = run.runtime.rank, run.runtime.world

@@ -5,10 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from thresher.audit.issues import worth_a_look
 from thresher.audit.scores import interval
 
 UNKNOWN = "\N{EN DASH}"
 _NAME_LENGTH = 40
+_WITNESSES = {
+    "combined": "all evidence together",
+    "confident": "a model that never saw the label",
+    "neighbours": "nearest neighbours",
+    "loss": "loss over training",
+    "margin": "margin over training",
+    "model": "the trained model",
+    "annotators": "the annotators",
+}
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -95,6 +105,26 @@ def count(n: int, thing: str, things: str = "") -> str:
     return f"{n:,} {thing if n == 1 else things or thing + 's'}"
 
 
+def likely(p_wrong: float) -> str:
+    r"""How probable it is that a label is wrong; nobody is told that it is certain.
+
+    Example:
+        >>> likely(0.974), likely(1.0), likely(0.001)
+        ('97\xa0% likely wrong', '99\xa0% likely wrong', '1\xa0% likely wrong')
+    """
+    return f"{percent(min(max(p_wrong, 0.01), 0.99), 0)} likely wrong"
+
+
+def witness(name: str) -> str:
+    """What a witness is called where people read it; those without another name keep theirs, which is a method's.
+
+    Example:
+        >>> witness("combined"), witness("elr")
+        ('all evidence together', 'elr')
+    """
+    return _WITNESSES.get(name, name)
+
+
 def listed(items: Sequence[str]) -> str:
     """Items as one reads them out.
 
@@ -139,7 +169,7 @@ def summary(issues: pd.DataFrame, classes: Sequence[str]) -> list[str]:
         classes: class names.
 
     Returns:
-        One to three sentences. Control characters in names become spaces, so that a terminal can show them.
+        One to four sentences. Control characters in names become spaces, so that a terminal can show them.
 
     Example:
         >>> given = ["Shirt"] * 6 + ["T-shirt"] * 4 + ["Coat"] * 10
@@ -163,9 +193,21 @@ def summary(issues: pd.DataFrame, classes: Sequence[str]) -> list[str]:
     if len(found) == 1:
         return [first, f"It is labelled {shorten(top['given'][0])} and should be {shorten(top['suggested'][0])}."]
     sizes = issues["given"].value_counts()
-    if len(classes) == 2:
-        return [first, _both_ways(top, sizes)]
-    return [first, _worst_class(found["given"].value_counts(), sizes, len(found)), _worst_pair(top)]
+    where = (
+        [_both_ways(top, sizes)]
+        if len(classes) == 2
+        else [_worst_class(found["given"].value_counts(), sizes, len(found)), _worst_pair(top)]
+    )
+    return [first, *where, *_to_review(issues)]
+
+
+def _to_review(issues: pd.DataFrame) -> list[str]:
+    """What a review of the first labels is expected to give, where there are probabilities."""
+    plan = worth_a_look(issues)
+    if plan is None or plan["count"] < 2:
+        return []
+    wrong, low, high = (f"{plan[name]:,.0f}" for name in ("expected", "low", "high"))
+    return [f"Of the first {plan['count']:,}, about {wrong} are expected to be wrong ({low} to {high})."]
 
 
 def _both_ways(top: pd.DataFrame, sizes: pd.Series) -> str:

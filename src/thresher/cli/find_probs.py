@@ -1,0 +1,160 @@
+"""`thresher find --labels --probs`: confident learning on probabilities that the user brings, of any size."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from thresher.cli.files import refuse_existing
+from thresher.errors import UsageError
+
+_PATIENCE = 2.0  # seconds that need no word
+_NAME_LENGTH = 40
+
+
+def by_probabilities(
+    labels: str | None,
+    probs: Path | None,
+    data: str | None,
+    out: Path | None,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    filter_by: str | None = None,
+    on: str | None = None,
+    all_rows: bool | None = None,
+    workers: int | None = None,
+) -> None:
+    """Find wrong labels, write ``issues.csv``, and say what was found.
+
+    Tables that fit into memory are aligned by key. Matrices, folders of shards and larger tables are read in passes;
+    so is everything for which `filter_by`, `on` or `all_rows` says how.
+    """
+    if labels is None or probs is None or data is not None:
+        raise UsageError("--probs needs --labels, and no DATA: thresher find --labels labels.csv --probs probs.npy")
+    out = out or Path("issues.csv")
+    refuse_existing(out)
+    how = {"filter_by": filter_by or "prune_by_noise_rate", "on": on or "threads", "all_rows": all_rows}
+    shows = Passes(quiet)
+    if _streamed(Path(labels), probs):
+        found, said = _in_passes(Path(labels), probs, out, shows, {**how, "workers": workers})
+    elif filter_by or on or all_rows:
+        found, said = _in_passes_by_key(labels, probs, out, shows, {**how, "workers": workers})
+    else:
+        found, said = _in_memory(labels, probs, out)
+    shows.done()
+    typer.echo(json.dumps({"issues": str(out), **found}) if as_json else "\n".join([*said, f"suspects: {out}"]))
+
+
+def _streamed(labels: Path, probs: Path) -> bool:
+    """Whether the files are to be read in passes: nothing in them has to be put into order, or they are large."""
+    from thresher.audit.streaming.issues import ALL_ROWS
+    from thresher.audit.streaming.sources import open_probabilities
+
+    kinds = {labels.suffix.lower(), probs.suffix.lower()}
+    if probs.is_dir() or kinds == {".npy"}:
+        return True
+    large = (".npy", ".parquet")
+    return probs.suffix.lower() in large and probs.is_file() and open_probabilities(probs).rows > ALL_ROWS
+
+
+def _in_memory(labels: str, probs: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from thresher.audit.issues import counted
+    from thresher.cli.files import write
+    from thresher.findings import find_in_probabilities
+    from thresher.report.words import summary
+
+    issues, classes = find_in_probabilities(labels, probs)
+    write(out, issues.to_csv(index=False))
+    return counted(issues), summary(issues, classes)
+
+
+def _in_passes_by_key(
+    labels: str, probs: Path, out: Path, shows: "Passes", how: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Tables in any order: read and aligned in memory, then as `_in_passes`."""
+    import numpy as np
+    import pandas as pd
+
+    from thresher.data.columns import encode, row_keys
+    from thresher.data.probabilities import align, read_label_column, read_probabilities
+
+    given, label_keys = read_label_column(labels)
+    codes, classes = encode(given, f"the labels in {labels}")
+    values, _, keys = read_probabilities(probs, classes)
+    values = align(codes, label_keys, values, keys)
+    known = keys if label_keys is None else label_keys
+    with tempfile.TemporaryDirectory() as folder:
+        table = pd.DataFrame({"key": row_keys(len(codes)) if known is None else known, "label": given})
+        table.to_csv(Path(folder, "labels.csv"), index=False)
+        np.save(Path(folder, "probs.npy"), values)
+        paths = Path(folder, "labels.csv"), Path(folder, "probs.npy")
+        return _in_passes(*paths, out, shows, {**how, "classes": classes})
+
+
+def _in_passes(
+    labels: Path, probs: Path, out: Path, shows: "Passes", how: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    from thresher.audit.streaming import FilesFound, find_label_issues_in_files
+
+    found: FilesFound = find_label_issues_in_files(labels, probs, issues=out, progress=shows, **how)
+    return found.counted(), _sentences(found)
+
+
+def _sentences(found: Any) -> list[str]:
+    """What was found, for people; without `thresher.report.words`, whose import takes longer than a million rows."""
+    if not found.suspects:
+        return [f"None of {found.rows:,} labels looks wrong."]
+    verb, percent = "looks" if found.suspects == 1 else "look", 100 * found.suspects / found.rows
+    said = [f"{found.suspects:,} of {found.rows:,} labels ({percent:.{0 if percent >= 9.95 else 1}f} %) {verb} wrong."]
+    given, suggested = divmod(int(found.pairs.argmax()), len(found.classes))
+    names = _shown(found.classes[given]), _shown(found.classes[suggested])
+    said.append(f"The most frequent mistake: {names[0]} that should be {names[1]} ({int(found.pairs.max()):,}).")
+    if not found.listed_all:
+        said.append("The list has the suspects only, for there are many rows; --all-rows lists every row.")
+    return said
+
+
+def _shown(name: str) -> str:
+    """A class name without what would move a terminal's cursor, the end cut off."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in name)
+    return plain if len(plain) <= _NAME_LENGTH else plain[: _NAME_LENGTH - 1] + "…"
+
+
+class Passes:
+    """Shows how far the passes over the files are, where that takes a while: on standard error.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet, self.live = quiet, not quiet and sys.stderr.isatty()
+        self._next = time.monotonic() + _PATIENCE
+        self._name, self._started, self._from = "", 0.0, 0
+
+    def __call__(self, name: str, done: int, of: int) -> None:
+        """Show a pass, the rows done, all rows, and the time to go in this pass, now and then."""
+        now = time.monotonic()
+        if name != self._name:
+            self._name, self._started, self._from = name, now, done
+        if self.quiet or now < self._next:
+            return
+        self._next = now + (_PATIENCE / 10 if self.live else 5 * _PATIENCE)
+        line = f"{name}: {done:,} of {of:,} rows{self._left(now, done, of)}"
+        print(f"\r\x1b[2K{line}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def _left(self, now: float, done: int, of: int) -> str:
+        if done <= self._from:
+            return ""
+        minutes, seconds = divmod(round((now - self._started) / (done - self._from) * (of - done)), 60)
+        return f", {minutes} min {seconds} s to go" if minutes else f", {seconds} s to go"
+
+    def done(self) -> None:
+        """End the live line."""
+        if self.live:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)

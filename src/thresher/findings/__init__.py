@@ -1,0 +1,182 @@
+"""What is known about the labels in the end: witnesses are asked, their answers combined, and the table made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thresher.audit.combine import Combined, combine
+from thresher.audit.duplicates import exact_duplicates, joined, near_duplicates
+from thresher.audit.evidence import Evidence, confident_evidence
+from thresher.audit.issues import issues_table
+from thresher.audit.kinds import Kinds, find_kinds
+from thresher.audit.neighbours import Neighbours, nearest
+from thresher.audit.votes import neighbour_evidence, neighbour_votes
+from thresher.data import Data
+from thresher.data.columns import encode, row_keys
+from thresher.data.probabilities import align, read_label_column, read_probabilities
+from thresher.engine.evaluate import feature_rows, predict_rows
+from thresher.engine.run import Run
+from thresher.engine.study import Study, use_best
+from thresher.findings.folds import NEIGHBOURS, OutOfSample, cross_fitted, out_of_sample
+from thresher.findings.witnesses import by_model, of_run, with_held, without
+
+__all__ = ["Findings", "choose", "cross_fitted", "find", "find_by_folds", "find_in_probabilities"]
+
+_FOLD_EPOCHS = 30
+_COMPARED = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What is known about N source rows.
+
+    Attributes:
+        issues: all of them, worst first, in the columns of ``issues.csv``.
+        rows: their row numbers in the order of the arrays, int64 ``[N]``.
+        probabilities: of the classes: out of sample where folds were trained, otherwise the model's, float ``[N, K]``.
+        neighbours: of every row, as positions in `rows`, or None.
+    """
+
+    issues: pd.DataFrame
+    rows: np.ndarray
+    probabilities: np.ndarray
+    neighbours: Neighbours | None
+
+
+def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarray, cross_fit: int = 0) -> Findings:
+    """Ask what a finished training can tell and, with folds, models that never saw the rows.
+
+    Args:
+        study: that made the run; its methods are asked.
+        run: the finished training; it is left with the weights of its selected epoch.
+        data: all given rows.
+        held: source rows that were held out, integer ``[n]``; they are scored by the model alone, out of sample.
+        trusted: source rows that are known to be right, integer ``[n]``; they are listed without a score.
+        cross_fit: folds of cross-fitting, by which all witnesses are combined into p_wrong; 0 leaves it out.
+    """
+    rows = np.concatenate([run.rows.numpy(), held, trusted]).astype(np.int64)
+    labels = data.train.labels.numpy()[rows]
+    known = of_run(study.method, run)
+    p = predict_rows(use_best(run), run.source, torch.as_tensor(rows)).cpu().numpy()
+    evidence = [with_held(one, labels, p, run.size) for one in known]
+    if cross_fit:
+        judged = out_of_sample(study, rows, data, cross_fit, epochs=min(study.options.epochs, _FOLD_EPOCHS))
+        found = _judged(judged, rows, data, len(trusted), evidence)
+    else:
+        evidence = [without(one, len(trusted)) for one in evidence or [by_model(labels, p)]]
+        found = Findings(_table(evidence, rows, data, p), rows, p, _alike(run, rows))
+    if "monitor.flips" in run.tables:
+        flips = dict(zip(run.rows.tolist(), run.table("monitor.flips").full().tolist(), strict=True))
+        found.issues["flips"] = found.issues["row"].map(flips).astype("Int64")  # unknown for rows that were held out
+    return found
+
+
+def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int, model: str = "net") -> Findings:
+    """Judge every row by models that never saw it, and nothing else.
+
+    Args:
+        study: its combination of methods trains every fold.
+        data: all given rows.
+        trusted: source rows that are known to be right, integer ``[n]``; they are listed without a score.
+        count: of folds.
+        model: ``net``, or the name of a classifier in `thresher.findings.estimators`.
+    """
+    rows = np.concatenate([study.material.rows.numpy(), trusted]).astype(np.int64)
+    epochs = study.options.epochs
+    judged = out_of_sample(study, rows, data, count, model=model, methods=study.rest, epochs=epochs)
+    return _judged(judged, rows, data, len(trusted))
+
+
+def _judged(
+    judged: OutOfSample, rows: np.ndarray, data: Data, trusted: int, further: Sequence[Evidence] = ()
+) -> Findings:
+    """All evidence combined; what the folds say comes after it, then further witnesses."""
+    labels, classes, p = data.train.labels.numpy()[rows], data.classes, judged.probabilities
+    votes, evidence = None, [confident_evidence(labels, p, classes)]
+    if judged.neighbours is not None:
+        votes = neighbour_votes(judged.neighbours, labels, len(classes))
+        evidence.append(neighbour_evidence(judged.neighbours, labels, classes))
+    combined = combine(further, labels, p, votes=votes)
+    wrong = combined.p_wrong > 0.5
+    combined.p_wrong[len(rows) - trusted :] = np.nan
+    asked = [without(one, trusted) for one in (*evidence, *further)]
+    kinds = None if judged.neighbours is None else _kinds(wrong, judged.neighbours, labels, p, data, rows)
+    return Findings(_table(asked, rows, data, p, combined, kinds), rows, p, judged.neighbours)
+
+
+def _kinds(
+    wrong: np.ndarray, near: Neighbours, labels: np.ndarray, p: np.ndarray, data: Data, rows: np.ndarray
+) -> Kinds:
+    """What else may be the matter; equal inputs are found everywhere, nearly equal ones among the neighbours."""
+    angles = Neighbours(near.index, np.sqrt(2 * near.distance))  # Euclidean, between features of length 1
+    copies = near_duplicates(angles, labels)
+    inputs = data.train.inputs
+    if isinstance(inputs, torch.Tensor):
+        copies = joined(copies, exact_duplicates(inputs[torch.as_tensor(rows)], labels), labels)
+    return find_kinds(wrong, angles, labels, p, data.classes, copies)
+
+
+def _table(
+    evidence: Sequence[Evidence],
+    rows: np.ndarray,
+    data: Data,
+    probabilities: np.ndarray,
+    combined: Combined | None = None,
+    kinds: Kinds | None = None,
+) -> pd.DataFrame:
+    return issues_table(
+        evidence,
+        keys=data.train.keys[rows],
+        given=data.train.labels.numpy()[rows],
+        probabilities=probabilities,
+        classes=data.classes,
+        rows=rows,
+        combined=combined,
+        kinds=kinds,
+    )
+
+
+def _alike(run: Run, rows: np.ndarray) -> Neighbours | None:
+    """What the trained network takes for alike, for people to look at; it has seen the rows, so it is no evidence."""
+    k = min(NEIGHBOURS, len(rows) - 1)
+    if k < 1 or len(rows) > _COMPARED:
+        return None
+    features = feature_rows(run, run.source, torch.as_tensor(rows))
+    return nearest(features, k, device=str(run.device)) if features.isfinite().all() else None
+
+
+def find_in_probabilities(labels: str | Path, probabilities: str | Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Judge labels by the probabilities of the user's own model, by confident learning.
+
+    Args:
+        labels: a file of labels, by key or in the order of the rows; see `read_label_column`.
+        probabilities: a file of out-of-sample class probabilities; see `read_probabilities`.
+
+    Returns:
+        The table of ``issues.csv``, and the class names.
+
+    Raises:
+        UsageError: files that cannot be read, or that do not belong together.
+    """
+    given, label_keys = read_label_column(labels)
+    codes, classes = encode(given, f"the labels in {labels}")
+    values, _, keys = read_probabilities(probabilities, classes)
+    values = align(codes, label_keys, values, keys)
+    known = keys if label_keys is None else label_keys
+    shown = row_keys(len(codes)) if known is None else known
+    evidence = [confident_evidence(codes, values)]
+    return issues_table(evidence, keys=shown, given=codes, probabilities=values, classes=classes), classes
+
+
+def choose(selected: Sequence[float | None]) -> int:
+    """Which of several trainings shows its suspects: the one with the best accuracy on the noisy validation split.
+
+    Example:
+        >>> choose([0.51, 0.57, None])
+        1
+    """
+    return max(range(len(selected)), key=lambda k: -1.0 if selected[k] is None else float(selected[k] or 0))
