@@ -323,7 +323,8 @@ def _whole_path(said: object) -> str | None:
 
 
 def _whole_paths(reading: Reading) -> Reading:
-    return dataclasses.replace(reading, test=_whole_path(reading.test), labels=_whole_path(reading.labels))
+    files = {name: _whole_path(getattr(reading, name)) for name in ("test", "labels", "text_model")}
+    return dataclasses.replace(reading, **files)
 
 
 def _check_sizes(job: Job) -> None:

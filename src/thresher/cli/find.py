@@ -33,6 +33,7 @@ def find(
     label: options.Label = None,
     path: options.ImagePath = None,
     text: options.Text = None,
+    text_model: options.TextModel = None,
     id_column: options.Id = None,
     group: options.Group = None,
     annotator: options.Annotator = None,
@@ -69,15 +70,15 @@ def find(
 ) -> None:
     """Say which labels look wrong, and what they should be.
 
-    DATA: every row is judged by networks that never saw it (cross-fitting). A run: what it found. --labels and --probs:
-    confident learning on your own model's out-of-sample probabilities.
+    DATA: every row is judged by models that never saw it (cross-fitting). A run: what it found. --labels and --probs:
+    confident learning on your own model's out-of-sample probabilities, or several people's labels.
     """
     from thresher.cli.train import execute
 
     data, letters = _words(data, context.args)
     typed = {
-        "method": method, "model": model, "label": label, "path": path, "text": text, "id": id_column, "group": group,
-        "labels": labels, "annotator": annotator, "annotators": annotators,
+        "method": method, "model": model, "label": label, "path": path, "text": text, "text_model": text_model,
+        "id": id_column, "group": group, "labels": labels, "annotator": annotator, "annotators": annotators,
         "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
         "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch, "seed": seed,
         "valid": valid, "cross_fit": folds, "device": device, "workers": workers, "name": name, "root": root,

@@ -8,6 +8,9 @@ import typer
 Label = Annotated[str | None, typer.Option(help="Table: the column of labels. Default label.")]
 ImagePath = Annotated[str | None, typer.Option("--path", help="Table: the column of image paths.")]
 Text = Annotated[str | None, typer.Option(help="Table: the column of texts.")]
+TextModel = Annotated[
+    str | None, typer.Option(help="A sentence-transformers model for the texts. Default TF-IDF and SVD.")
+]
 Id = Annotated[str | None, typer.Option("--id", help="Table: the column of keys. Default the row number.")]
 Group = Annotated[str | None, typer.Option(help="Table: rows of one group never straddle a split or a fold.")]
 Test = Annotated[str | None, typer.Option(help="A separate test set.")]

@@ -24,6 +24,7 @@ _REQUEST: Mapping[str, tuple[tuple[type, ...], str]] = {
     "label": (_TEXT, "the name of a column"),
     "path": (_TEXT, "the name of a column"),
     "text": (_TEXT, "the name of a column"),
+    "text_model": (_TEXT, "a folder or a name"),
     "id": (_TEXT, "the name of a column"),
     "group": (_TEXT, "the name of a column"),
     "test": (_TEXT, "a name or a path"),
@@ -36,7 +37,7 @@ _REQUEST: Mapping[str, tuple[tuple[type, ...], str]] = {
 """Keys of a TOML file that are not settings of a run, and what they take."""
 
 _READING = tuple(field.name for field in dataclasses.fields(Reading))
-_PATHS = ("data", "test", "labels", "trusted", "weights")
+_PATHS = ("data", "test", "labels", "trusted", "weights", "text_model")
 
 
 def read_toml(path: Path | None) -> dict[str, Any]:

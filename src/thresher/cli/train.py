@@ -24,6 +24,7 @@ def train(
     label: options.Label = None,
     path: options.ImagePath = None,
     text: options.Text = None,
+    text_model: options.TextModel = None,
     id_column: options.Id = None,
     group: options.Group = None,
     test: options.Test = None,
@@ -69,12 +70,12 @@ def train(
     words = [*([] if data is None else [data]), *context.args]  # of `--lambda 7 digits`, the first word is here DATA
     data, short = leftovers(words)
     typed = {
-        "data": data, "method": method, "label": label, "path": path, "text": text, "id": id_column, "group": group,
-        "test": test, "labels": labels, "annotator": annotator, "annotators": annotators, "size": size,
-        "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping, "net": net, "weights": weights,
-        "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch,
-        "seed": seed, "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "workers": workers,
-        "out": out, "name": name, "root": root, "keep_checkpoints": keep_checkpoints,
+        "data": data, "method": method, "label": label, "path": path, "text": text, "text_model": text_model,
+        "id": id_column, "group": group, "test": test, "labels": labels, "annotator": annotator,
+        "annotators": annotators, "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
+        "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch, "seed": seed,
+        "valid": valid, "trusted": trusted, "cross_fit": cross_fit, "device": device, "workers": workers, "out": out,
+        "name": name, "root": root, "keep_checkpoints": keep_checkpoints,
     }  # fmt: skip
     if resume is not None:
         arguments = resume_arguments(resume, typed, bool(pairs or short or config))

@@ -16,6 +16,8 @@ class Reading:
         label: the column of labels in a table.
         path: the column of image paths, relative to the table's file.
         text: the column of texts.
+        text_model: a model of sentence-transformers that turns them into features, a folder or a name on the Hugging
+            Face hub; default TF-IDF and SVD.
         id: the column of keys; default the row number.
         group: the column of groups; rows of one group never straddle a split or a fold.
         test: a separate test set, anything that can be loaded.
@@ -29,6 +31,7 @@ class Reading:
     label: str = "label"
     path: str | None = None
     text: str | None = None
+    text_model: str | None = None
     id: str | None = None
     group: str | None = None
     test: str | None = None

@@ -23,6 +23,7 @@ from thresher.data.samples import Data, Samples
 from thresher.errors import UsageError
 
 if TYPE_CHECKING:
+    from thresher.data.sentences import SentenceEncoder
     from thresher.data.texts import TextEncoder
 
 __all__ = ["TableReader", "load_table", "load_test_table", "read_table", "reader_from"]
@@ -117,7 +118,7 @@ class TableReader:
         id: that of keys, or None.
     """
 
-    encoder: "TableEncoder | TextEncoder | ImageReader"
+    encoder: "TableEncoder | TextEncoder | SentenceEncoder | ImageReader"
     column: str | None = None
     id: str | None = None
 
@@ -182,6 +183,7 @@ class TableReader:
         """What to store; see `thresher.data.reading.Reader.facts`."""
         kind = "table" if self.column is None else "image table" if isinstance(self.encoder, ImageReader) else "texts"
         facts, arrays = self.encoder.facts()
+        kind = "sentences" if "model" in facts else kind
         return {**facts, "kind": kind, "column": self.column, "id": self.id}, arrays
 
 
@@ -193,11 +195,14 @@ def reader_from(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> T
         >>> reader_from(*data.reader.facts()).read(pd.DataFrame({"age": [50]}), Reading())
         (tensor([[1.]]), array(['0'], dtype=object))
     """
+    from thresher.data.sentences import SentenceEncoder
     from thresher.data.texts import TextEncoder
 
-    encoder: TableEncoder | TextEncoder | ImageReader
+    encoder: TableEncoder | TextEncoder | SentenceEncoder | ImageReader
     if facts["kind"] == "image table":
         encoder = ImageReader(facts["size"], facts["channels"])
+    elif facts["kind"] == "sentences":
+        encoder = SentenceEncoder.from_facts(facts, arrays)
     else:
         encoder = (TableEncoder if facts["kind"] == "table" else TextEncoder).from_facts(facts, arrays)
     return TableReader(encoder, facts["column"], facts["id"])
@@ -220,12 +225,10 @@ def _inputs(
         inputs, kept, images = _images(table, reading.path, reading, base, where)
         return inputs, kept, TableReader(images, reading.path, reading.id)
     if reading.text is not None:
-        from thresher.data.texts import TextEncoder
-
         texts = _texts(table, reading.text)
         if not any(texts):
             raise UsageError(f"{of(reading.text, where)} is empty in every row: name the column of texts with --text")
-        words = TextEncoder.fit(texts, of(reading.text, where))
+        words = _text_encoder(texts, reading, where)
         return torch.from_numpy(words.encode(texts)), every, TableReader(words, reading.text, reading.id)
     if seen.shape[1] == 0:
         raise UsageError(
@@ -233,6 +236,16 @@ def _inputs(
         )
     encoder = TableEncoder.fit(seen, where)
     return torch.from_numpy(encoder.encode(seen, where)), every, TableReader(encoder, None, reading.id)
+
+
+def _text_encoder(texts: list[str], reading: Reading, where: str) -> "TextEncoder | SentenceEncoder":
+    if reading.text_model is not None:
+        from thresher.data.sentences import SentenceEncoder
+
+        return SentenceEncoder(reading.text_model)
+    from thresher.data.texts import TextEncoder
+
+    return TextEncoder.fit(texts, of(reading.text or "", where))
 
 
 def _images(
@@ -268,6 +281,8 @@ def _check_columns(table: pd.DataFrame, reading: Reading, where: str) -> None:
         refuse_missing([column], table.columns, where, f"name the column of {roles[role]} with --{role}")
         if role != "label" and column == reading.label:
             raise UsageError(f"{of(column, where)} cannot be both --label and --{role}: name two columns")
+    if reading.text_model is not None and reading.text is None:
+        raise UsageError("--text-model reads texts, and no column of texts is named: add --text COLUMN")
     if reading.path is not None and reading.text is not None:
         raise UsageError("both --path and --text are given: a table is read for its images or for its texts")
     _refuse_no_rows(table, where)
