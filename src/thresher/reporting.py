@@ -1,6 +1,7 @@
 """Reports of finished runs: one, several side by side, or one before and after its labels were corrected."""
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import pandas as pd
 import torch
 
 from thresher import report
+from thresher.annotators.agreement import Agreement
 from thresher.correct import origin
 from thresher.data import Data
-from thresher.errors import ThresherError
+from thresher.errors import ThresherError, UsageError
 from thresher.findings import choose
 from thresher.jobs import reloaded
 from thresher.noise import Noise
 from thresher.report import RunView
+from thresher.report.words import count
 from thresher.result import Result, load, read_changes
 
 
@@ -63,6 +66,71 @@ def write_report(
             command=first.run["command"],
             versions=first.run["versions"],
             test_size=facts["test"] or None,
+            source=str(first.path),
+        ),
+    )
+
+
+def write_issues_report(
+    issues: pd.DataFrame,
+    classes: Sequence[str],
+    path: Path,
+    *,
+    title: str,
+    command: str,
+    annotators: pd.DataFrame | None = None,
+    agreement: Agreement | None = None,
+    source: str | Path = "",
+) -> Path:
+    """A report over a table of issues that no run stands behind: labels of several people, or somebody's probabilities.
+
+    Args:
+        issues: the columns of ``issues.csv``, worst first; what a run adds to them may be missing.
+        classes: class names.
+        path: of the HTML file.
+        title: the heading.
+        command: what was typed.
+        annotators: a row each, worst first, from `thresher.annotators.quality.annotator_table`, where there are some.
+        agreement: of the annotators.
+        source: where the issues are written, for the commands that a reader is to type next; empty leaves them out.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UsageError: columns without which there is nothing to tell are missing.
+        OSError: the files cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> issues = pd.DataFrame({"key": ["a"], "given": ["cat"], "suggested": ["dog"], "is_label_issue": [True]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = Path(folder) / "report.html"
+        ...     page = write_issues_report(issues, ["cat", "dog"], page, title="pets", command="thresher find ...")
+        ...     "1 of 1 label" in page.read_text(encoding="utf-8")
+        True
+    """
+    lacking = [name for name in ("key", "given", "suggested", "is_label_issue") if name not in issues]
+    if lacking:
+        raise UsageError(
+            f"the issues have no column {lacking[0]!r}: a report needs key, given, suggested, is_label_issue"
+        )
+    table = issues.assign(is_label_issue=issues["is_label_issue"].astype(bool))
+    if "row" not in table:
+        table["row"] = np.arange(len(table))
+    people = f", {count(len(annotators), 'annotator')}" if annotators is not None else ""
+    return report.write(
+        path,
+        report.Report(
+            title=title,
+            data=f"{count(len(table), 'labelled sample')}, {count(len(classes), 'class', 'classes')}{people}",
+            classes=classes,
+            runs=[RunView("", issues=table)],
+            command=command,
+            annotators=annotators,
+            agreement=agreement,
+            source=str(source),
+            versions={"thresher": version("thresher")},
         ),
     )
 

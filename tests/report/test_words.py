@@ -30,7 +30,7 @@ def test_certainty_without_truth_counts_agreement(report: Report) -> None:
     unknown = dataclasses.replace(report, truth=None)
     text = sentences.certainty(unknown)
     both = (report.suspects[["score_loss", "score_margin"]] > 0).all(axis=1).sum()
-    assert f"{both} are doubted by loss and margin as well" in text
+    assert f"{both} are doubted by loss over training and margin over training as well" in text
 
 
 def test_truth_of_some_samples_only_is_no_truth(report: Report) -> None:

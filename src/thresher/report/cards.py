@@ -2,6 +2,8 @@
 
 import base64
 import io
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ CHANGED = 12
 _THUMBNAIL = 128
 _PIXELS = 64
 _FIRST, _BESIDE_TEXT, _MORE = 5, 3, 40
+_VERDICT = re.compile(r"\d+ % sure that it is wrong")  # the card says so in its own words
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,9 @@ class Card:
         given: its label, by name.
         label: the label suggested, or the one after a correction.
         p: how probable the suggestion is, or None.
-        reasons: why the label is doubted, in words.
+        p_wrong: how probable it is that the label is wrong, or None.
+        reasons: why the label is doubted, a phrase each.
+        kind: what is the matter with the sample, as in the column of that name; empty where it is not known.
         image: a data URI, or None.
         pixels: the image is so small that its pixels should stay sharp.
         truth: the true class's name, where known.
@@ -44,7 +49,9 @@ class Card:
     given: str
     label: str
     p: float | None = None
-    reasons: str = ""
+    p_wrong: float | None = None
+    reasons: list[str] = field(default_factory=list)
+    kind: str = ""
     image: str | None = None
     pixels: bool = True
     truth: str | None = None
@@ -57,7 +64,12 @@ class Card:
 
 def suspects(report: Report, known: Columns, limit: int = SUSPECTS) -> list[Card]:
     """The worst suspects of the chosen run."""
-    return _cards(report, known, report.suspects.head(limit).rename(columns={"suggested": "label"}))
+    return of_issues(report, known, report.suspects.head(limit))
+
+
+def of_issues(report: Report, known: Columns, rows: pd.DataFrame) -> list[Card]:
+    """A card for each of some rows of the chosen run's issues."""
+    return _cards(report, known, rows.rename(columns={"suggested": "label"}))
 
 
 def changes(report: Report, known: Columns, limit: int = CHANGED) -> list[Card]:
@@ -97,8 +109,10 @@ def _card(report: Report, row: dict[Any, Any], values: list[Value]) -> Card:
         key=str(row["key"]),
         given=str(row["given"]),
         label=str(row["label"]),
-        p=row.get("p_suggested"),
-        reasons=row.get("reasons", ""),
+        p=_known(row.get("p_suggested")),
+        p_wrong=_known(row.get("p_wrong")),
+        reasons=_phrases(row.get("reasons"), _known(row.get("p_wrong")) is not None),
+        kind=str(row.get("kind", "")),
         image=data_uri(image),
         pixels=image is not None and max(image.shape[:2]) <= _PIXELS,
         truth=(report.truth or {}).get(row["key"]),
@@ -108,6 +122,18 @@ def _card(report: Report, row: dict[Any, Any], values: list[Value]) -> Card:
         left_out=max(0, len(values) - first - _MORE),
         flips=None if flips is None else int(flips),
     )
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _phrases(reasons: Any, told: bool) -> list[str]:
+    """Reasons one by one; how sure all of them make us goes where the card tells it."""
+    if not isinstance(reasons, str):
+        return []
+    found = [phrase for phrase in reasons.split("; ") if phrase.strip()]
+    return found[1:] if told and found and _VERDICT.match(found[0]) else found
 
 
 def _text(report: Report, row: int) -> str:

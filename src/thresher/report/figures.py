@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from thresher.audit.dynamics import TwoGroups
 from thresher.report.palette import light, style
-from thresher.report.words import shorten
+from thresher.report.words import both_ends, shorten
 
 _PANEL = (4.7, 3.1)
 _LINE_GAP = 0.062
@@ -147,7 +147,7 @@ def matrix(
         figure = Figure(figsize=(size + 0.5, size), layout="constrained")
         axes = figure.add_subplot()
         _cells(axes, values, percent=percent)
-        short = [shorten(name, _NAME_LENGTH) for name in names]
+        short = [both_ends(name, _NAME_LENGTH) for name in names]
         steep = max(map(len, short), default=0) > 2
         axes.set_xticks(range(len(names)), short, rotation=45 if steep else 0, ha="right" if steep else "center")
         axes.set_yticks(range(len(names)), short)
@@ -180,7 +180,7 @@ def ranges(names: Sequence[str], series: Sequence[Dots], *, title: str, xlabel: 
             y = rows + 0.3 * (k - (len(series) - 1) / 2)
             axes.hlines(y, dots.low, dots.high, color=light(dots.color), linewidth=1.4, alpha=0.75)
             axes.plot(dots.value, y, "o", color=light(dots.color), markersize=4.5, label=shorten(dots.name))
-        axes.set_yticks(rows, [shorten(name, _LONG_NAME) for name in names])
+        axes.set_yticks(rows, [both_ends(name, _LONG_NAME) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=title)
         axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
         axes.grid(visible=False, axis="y")

@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from thresher.report import cards, pictures, sentences, svg, tables, words
+from thresher.report import cards, kinds, people, pictures, review, sentences, svg, tables, words
 from thresher.report.columns import Columns
 from thresher.report.palette import PALETTE, run_colors
 from thresher.report.pictures import Picture
@@ -18,7 +18,7 @@ from thresher.report.view import Report
 PAIRS = 10
 """Pairs of classes that a table names at most."""
 
-_SUMS = ("labels", "suspects", "wrong")
+_SUMS = ("labels", "suspects", "expected", "wrong")
 
 
 def write(path: Path, report: Report) -> Path:
@@ -60,7 +60,7 @@ def render(report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Ma
         drawn: the figures by section.
         documents: their SVG by name.
     """
-    known = Columns(report)
+    known, planned = Columns(report), review.expect(report)
     return template("page.html.j2").render(
         report=report,
         words=words,
@@ -74,7 +74,13 @@ def render(report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Ma
         noise=noise_facts(report.noise),
         **_suspects(report, known),
         **_accuracy(report),
+        **_kinds(report, known),
         correction=_correction(report, known),
+        review=review,
+        planned=planned,
+        people=people.table(report.annotators),
+        people_said=people.sentences(report.annotators, report.agreement),
+        steps=sentences.steps(report),
     )
 
 
@@ -102,11 +108,21 @@ def _suspects(report: Report, known: Columns) -> dict[str, Any]:
         "contrasts": contrasts,
         "reach": max((abs(one.difference) for one in contrasts), default=1.0),
         "shown_classes": pictures.busiest(suspects, report.classes) if found else [],
-        "pairs": tables.top(words.pairs(suspects), PAIRS + 1, ["count"]) if found else ([], None),
+        "pairs": tables.top(tables.pairs_expected(suspects), PAIRS + 1, ["count", "expected"]) if found else ([], None),
         "per_class": tables.top(tables.by_class(run.issues, run.flagged, wrong), tables.ROWS, _SUMS) if found else None,
         "witnesses": tables.witnesses(run.issues) if found else None,
         "doubted": tables.doubted_by(run.issues, run.flagged, wrong).to_dict("records") if found else [],
         "overlap": tables.overlap([report.runs[i] for i in report.order]),
+    }
+
+
+def _kinds(report: Report, known: Columns) -> dict[str, Any]:
+    """What the sections about samples that are not simply labelled wrong show."""
+    return {
+        "copies": kinds.copies(report, known),
+        "ambiguous": kinds.of_kind(report, known, "ambiguous"),
+        "outliers": kinds.of_kind(report, known, "outlier"),
+        "tags": kinds.TAGS,
     }
 
 
@@ -136,7 +152,7 @@ def _correction(report: Report, known: Columns) -> dict[str, Any] | None:
 
 def _draw(report: Report) -> dict[str, list[Picture]]:
     """All figures, by the section they stand in."""
-    run = report.run
+    run, planned = report.run, review.expect(report)
     counted = tables.by_class(run.issues, run.flagged, report.wrong_labels) if run.flagged.any() else pd.DataFrame()
     single = {
         "pairs": pictures.pairs(report),
@@ -148,6 +164,7 @@ def _draw(report: Report) -> dict[str, list[Picture]]:
         "accuracy": pictures.accuracy(report),
         "memorisation": pictures.memorisation(report),
         "histograms": pictures.histograms(report),
+        "review": [] if planned is None else review.pictures(planned),
         **{name: [] if picture is None else [picture] for name, picture in single.items()},
     }
 

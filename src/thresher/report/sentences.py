@@ -1,5 +1,6 @@
 """The sentences of the report, for readers who never read a paper."""
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,19 +8,20 @@ import pandas as pd
 
 from thresher.report import tables
 from thresher.report.view import Report
-from thresher.report.words import between, count, listed, measured, percent, roughly, share, shorten
+from thresher.report.words import between, count, listed, measured, percent, roughly, share, shorten, witness
 
 
 def headline(report: Report) -> str:
     """The finding in one sentence."""
     issues, name = report.run.issues, report.run.title
+    to = "" if "score_combined" in issues or not name else f" to {name}"
     if not len(issues):
         return f"{name} was trained on {report.data}; no search for wrong labels was made."
     found = len(report.suspects)
     if not found:
-        return f"None of {count(len(issues), 'label')} looks wrong to {name}."
+        return f"None of {count(len(issues), 'label')} looks wrong{to}."
     verb = "looks" if found == 1 else "look"
-    return f"{found:,} of {count(len(issues), 'label')} ({share(found, len(issues))}) {verb} wrong to {name}."
+    return f"{found:,} of {count(len(issues), 'label')} ({share(found, len(issues))}) {verb} wrong{to}."
 
 
 def certainty(report: Report) -> str:
@@ -38,13 +40,17 @@ def certainty(report: Report) -> str:
 
 
 def _certainty_without_truth(suspects: pd.DataFrame) -> str:
-    sure = int((suspects["p_suggested"] >= 0.9).sum())
-    text = f"For {sure:,} of the {len(suspects):,} the suggested label has a probability of 90\xa0% or more."
+    text = ""
+    if "p_suggested" in suspects:
+        sure = int((suspects["p_suggested"] >= 0.9).sum())
+        text = f"For {sure:,} of the {len(suspects):,} the suggested label has a probability of 90\xa0% or more."
     others = [str(name) for name in suspects.columns if str(name).startswith("score_")][1:]
     if others:
         agreed = int((suspects[others] > 0).all(axis=1).sum())
-        text += f" {agreed:,} are doubted by {listed([name.removeprefix('score_') for name in others])} as well."
-    return f"{text} The true labels are not known: look at the suspects before you change them."
+        text += (
+            f" {agreed:,} are doubted by {listed([witness(name.removeprefix('score_')) for name in others])} as well."
+        )
+    return f"{text} The true labels are not known: look at the suspects before you change them.".lstrip()
 
 
 def training(report: Report) -> str:
@@ -110,6 +116,22 @@ def comparison(square: tables.Square) -> str:
     if square.alike:
         return "All runs judged the same rows."
     return "The runs did not judge the same rows: each pair is compared on the rows that both have, by key."
+
+
+def steps(report: Report) -> list[tuple[str, str]]:
+    """What to type next, and what for; nothing where nothing is suspected, or where the list is not known."""
+    if not report.source or not len(report.suspects):
+        return []
+    source, decisions = shlex.quote(report.source), ""
+    if report.source.endswith(".csv"):
+        decisions = f" --decisions {shlex.quote(report.source.removesuffix('.csv') + '.decisions.jsonl')}"
+    return [
+        ("Look at the suspects in a browser, and decide", f"thresher review {source}"),
+        (
+            "Write the labels as decided, the original stays as it is",
+            f"thresher correct {source} --policy review{decisions} --out corrected.csv",
+        ),
+    ]
 
 
 def correction(report: Report) -> list[str]:

@@ -62,7 +62,8 @@ def by_class(issues: pd.DataFrame, flagged: np.ndarray, wrong: np.ndarray | None
 
     Returns:
         The columns ``name, labels, suspects, share, low, high, suggested`` (most often), ``times`` (how often), and
-        ``wrong`` where known; shares are 0..1. Classes without labels are left out.
+        where known ``expected`` (the sum of ``p_wrong`` over all labels of the class) and ``wrong``; shares are 0..1.
+        Classes without labels are left out.
 
     Example:
         >>> issues = pd.DataFrame({"given": ["cat", "cat", "dog"], "suggested": ["dog", "cat", "dog"]})
@@ -75,10 +76,32 @@ def by_class(issues: pd.DataFrame, flagged: np.ndarray, wrong: np.ndarray | None
     top = pairs(issues.loc[flagged, ["given", "suggested"]]).drop_duplicates("given").set_index("given")
     table["suggested"] = top["suggested"].astype(object).reindex(labels.index)
     table["times"] = top["count"].reindex(labels.index, fill_value=0)
+    if has_probabilities(issues):
+        table["expected"] = issues["p_wrong"].groupby(issues["given"]).sum().reindex(labels.index)
     if wrong is not None:
         table["wrong"] = issues["given"][wrong].value_counts().reindex(labels.index, fill_value=0)
     table = with_interval(table, "suspects", "labels")
     return table.sort_values(["low", "suspects", "name"], ascending=[False, False, True], ignore_index=True)
+
+
+def pairs_expected(suspects: pd.DataFrame) -> pd.DataFrame:
+    """`thresher.report.words.pairs`, and where it is known ``expected``: how many labels of each pair are wrong.
+
+    Example:
+        >>> suspects = pd.DataFrame({"given": ["a", "a"], "suggested": ["b", "b"], "p_wrong": [0.9, 0.6]})
+        >>> pairs_expected(suspects).to_dict("records")
+        [{'given': 'a', 'suggested': 'b', 'count': 2, 'expected': 1.5}]
+    """
+    counted = pairs(suspects)
+    if not has_probabilities(suspects):
+        return counted
+    sums = suspects.groupby(["given", "suggested"], observed=True)["p_wrong"].sum().rename("expected")
+    return counted.join(sums, on=["given", "suggested"])
+
+
+def has_probabilities(issues: pd.DataFrame) -> bool:
+    """Whether it is known of any label how probably it is wrong."""
+    return "p_wrong" in issues and bool(issues["p_wrong"].notna().any())
 
 
 def top(table: pd.DataFrame, limit: int, parts: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
@@ -99,7 +122,7 @@ def top(table: pd.DataFrame, limit: int, parts: Sequence[str]) -> tuple[list[dic
     if len(table) <= limit:
         return _records(table), None
     rest = table.iloc[limit - 1 :]
-    sums = {name: int(rest[name].sum()) for name in parts if name in rest}
+    sums = {name: rest[name].to_numpy().sum().item() for name in parts if name in rest}
     return _records(table.head(limit - 1)), {"rows": len(rest), **sums}
 
 
@@ -208,6 +231,8 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _scores(issues: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in issues.columns if str(name).startswith("score_")]
+    if len(names) > 1:  # what all say together is no further witness
+        names = [name for name in names if name != "score_combined"]
     return issues[names[:SQUARE]].astype(float)
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from thresher.annotators.agreement import Agreement
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,9 @@ class Report:
         text_column: the column of `table` that holds texts, where the samples are texts.
         before: the run on the labels before they were corrected.
         label_changes: what the correction changed, one row per label: ``key, row, given`` (before), ``label`` (after).
+        annotators: who labelled, one row each, worst first, from `thresher.annotators.quality.annotator_table`.
+        agreement: of the annotators.
+        source: what ``thresher review`` and ``thresher correct`` are to be given: a run folder, or a table of issues.
     """
 
     title: str
@@ -100,6 +106,9 @@ class Report:
     text_column: str | None = None
     before: RunView | None = None
     label_changes: pd.DataFrame | None = None
+    annotators: pd.DataFrame | None = None
+    agreement: "Agreement | None" = None
+    source: str = ""
 
     @property
     def run(self) -> RunView:

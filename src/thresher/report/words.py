@@ -146,6 +146,17 @@ def shorten(name: str, length: int = _NAME_LENGTH) -> str:
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 
+def both_ends(name: str, length: int) -> str:
+    """A name that fits where it stands, cut in its middle: of many classes, names often differ at the end only.
+
+    Example:
+        >>> both_ends("class number 7", 11), both_ends("cat", 11)
+        ('class…ber 7', 'cat')
+    """
+    plain = shorten(name, len(name) + 1)
+    return plain if len(plain) <= length else f"{plain[: length // 2]}…{plain[len(plain) - (length - 1) // 2 :]}"
+
+
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
     """How often each pair of labels occurs, most frequent first, ties by name: ``given, suggested, count``.
 
