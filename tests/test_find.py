@@ -108,7 +108,7 @@ def test_another_method_trains_the_folds(npz: str, thresher: Call) -> None:
     assert said.code == 0
     run = th.load("runs/points-find-1").run
     assert run["method"][0]["fields"]["strength"] == 2
-    assert sorted(path.name for path in Path("runs/points-find-1/fits").iterdir()) == ["fold-0", "fold-1"]
+    assert sorted(path.name for path in Path("runs/points-find-1/fits").iterdir()) == ["fold-0", "fold-1", "whole"]
 
 
 def test_a_method_with_trainings_of_its_own_is_refused(npz: str, thresher: Call) -> None:

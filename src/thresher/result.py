@@ -357,9 +357,12 @@ def load(path: str | Path) -> Result:
     )
 
 
+_TEXTS = ("key", "given", "suggested", "reasons", "kind", "duplicate_of")
+
+
 def read_issues(path: Path) -> pd.DataFrame:
     """The table of issues with names as text: a class may be called 1, or NA."""
-    table = pd.read_csv(path, dtype=dict.fromkeys(("key", "given", "suggested", "reasons"), str), keep_default_na=False)
+    table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)
     for name in table.columns[table.columns.str.startswith(("score_", "p_", "label_quality", "flips"))]:
         table[name] = pd.to_numeric(table[name], errors="coerce")
     return table

@@ -13,7 +13,7 @@ from PIL import Image
 
 import thresher as th
 from thresher import data as sources
-from thresher.data import Data
+from thresher.data import Data, Reading
 from thresher.errors import UsageError
 from thresher.labelling import labelled, put_in
 from thresher.noise import Noise, instance, instance_normalised, longtail, pairflip, symmetric
@@ -186,7 +186,7 @@ def test_stored_noise_of_something_else_is_drawn_again(points: Data, change: str
     else:
         rows = "\n".join(f"{key},{k % 3}" for k, key in enumerate(points.train.keys))
         (tmp_path / "labels.csv").write_text(f"key,label\n{rows}\n", encoding="utf-8")
-        asked["labels"] = str(tmp_path / "labels.csv")
+        asked["reading"] = Reading(labels=str(tmp_path / "labels.csv"))
     found, fresh = labelled(points, **asked, drawn=marked), labelled(points, **asked)
     assert found.noise is not marked
     assert np.array_equal(found.data.train.labels.numpy(), fresh.data.train.labels.numpy())

@@ -1,16 +1,18 @@
 """The table of issues: every sample, what several witnesses say about its label, and what it should be."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from thresher.audit.combine import Combined
 from thresher.audit.evidence import Evidence, other_class
-from thresher.audit.kinds import Kinds
 from thresher.audit.planning import plan
 from thresher.errors import UsageError
+
+if TYPE_CHECKING:  # words for people are made from this table without torch
+    from thresher.audit.combine import Combined
+    from thresher.audit.kinds import Kinds
 
 _TOGETHER = "only all evidence taken together speaks against it"
 
@@ -23,8 +25,9 @@ def issues_table(
     probabilities: np.ndarray,
     classes: Sequence[str],
     rows: np.ndarray | None = None,
-    combined: Combined | None = None,
-    kinds: Kinds | None = None,
+    combined: "Combined | None" = None,
+    kinds: "Kinds | None" = None,
+    p_wrong: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Every sample with its given and suggested label and the reasons to doubt it, worst first.
 
@@ -42,6 +45,7 @@ def issues_table(
         combined: all evidence together, from `thresher.audit.combine.combine`; `p_wrong` may be NaN where it is not
             asked for. It is shown as evidence named ``combined``, whose score is the log-odds of `p_wrong`.
         kinds: what else may be the matter with the samples, or None.
+        p_wrong: probability that the label is wrong, float ``[N]``, where `combined` shall not decide; shown only.
 
     Returns:
         The columns of ``issues.csv``: ``key, row, given, suggested, p_suggested, label_quality, p_wrong,
@@ -67,6 +71,7 @@ def issues_table(
     witnesses = [*([] if combined is None else [_verdict(combined)]), *evidence]
     _check(witnesses, given, probabilities, keys, classes)
     chosen = witnesses[0]
+    p_wrong = p_wrong if combined is None else combined.p_wrong
     belief = probabilities if chosen.suggested is None else chosen.suggested
     best = _suggestion(belief, given, chosen.flagged)
     table = pd.DataFrame(
@@ -77,7 +82,7 @@ def issues_table(
             "suggested": names[best],
             "p_suggested": belief[np.arange(len(given)), best],
             "label_quality": _quality(chosen.score) if combined is None else 1 - combined.p_wrong,
-            "p_wrong": np.full(len(given), np.nan) if combined is None else combined.p_wrong,
+            "p_wrong": np.full(len(given), np.nan) if p_wrong is None else p_wrong,
             "is_label_issue": chosen.flagged,
             "reasons": _reasons(evidence, chosen.flagged, given, names),
         }
@@ -134,14 +139,14 @@ def worth_a_look(issues: pd.DataFrame) -> dict[str, Any] | None:
     return {"count": found.count, "expected": found.found, "low": round(found.low, 1), "high": round(found.high, 1)}
 
 
-def _told(kinds: Kinds, keys: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
+def _told(kinds: "Kinds", keys: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
     """The columns `kind` and `duplicate_of`."""
     of = kinds.duplicates.of
     named = np.append(np.asarray(keys, dtype=object), "")
     return {"kind": kinds.kind, "duplicate_of": named[of]}
 
 
-def _with_kinds(said: np.ndarray, kinds: Kinds) -> np.ndarray:
+def _with_kinds(said: np.ndarray, kinds: "Kinds") -> np.ndarray:
     """The reasons, with what is the matter besides."""
     rows = np.flatnonzero(np.isin(kinds.kind, ("outlier", "ambiguous")) | kinds.duplicates.conflict)
     for row, words in zip(rows.tolist(), kinds.reason(rows), strict=True):
@@ -149,7 +154,7 @@ def _with_kinds(said: np.ndarray, kinds: Kinds) -> np.ndarray:
     return said
 
 
-def _verdict(found: Combined) -> Evidence:
+def _verdict(found: "Combined") -> Evidence:
     """All witnesses as one: wrong where that is more probable than not."""
     p = np.clip(found.p_wrong, 1e-12, 1 - 1e-12)
     return Evidence("combined", np.log(p) - np.log1p(-p), found.belief)

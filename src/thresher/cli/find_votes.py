@@ -2,6 +2,8 @@
 
 import json
 import math
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import typer
 
 from thresher.cli.files import refuse_existing, write
 from thresher.errors import UsageError
+
+_WRITTEN = ("suspects", "consensus", "people", "report")
 
 
 def by_annotators(
@@ -32,13 +36,30 @@ def by_annotators(
 
     out = out or Path("issues.csv")
     consensus, people = (out.with_name(f"{out.stem}.{what}.csv") for what in ("consensus", "annotators"))
-    for path in (out, consensus, people):
+    page = out.with_name(f"{out.stem}.report.html")
+    for path in (out, consensus, people, page):
         refuse_existing(path)
     found = find_in_votes(labels, probs=probs, **{name: value for name, value in columns.items() if value})
     for path, table in ((consensus, found.labels), (people, found.annotators), (out, found.issues)):
         write(path, table.to_csv(index=False))
-    paths = {"issues": str(out), "consensus": str(consensus), "annotators": str(people)}
+    _report(found, page, labels, out)
+    paths = {"issues": str(out), "consensus": str(consensus), "annotators": str(people), "report": str(page)}
     typer.echo(json.dumps(_document(found, paths)) if as_json else _in_words(found, paths))
+
+
+def _report(found: Any, page: Path, labels: str, issues: Path) -> None:
+    from thresher.reporting import write_issues_report
+
+    write_issues_report(
+        found.issues,
+        found.classes,
+        page,
+        title=Path(labels).name,
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        annotators=found.annotators,
+        agreement=found.agreement,
+        source=issues,
+    )
 
 
 def _document(found: Any, paths: dict[str, str]) -> dict[str, Any]:
@@ -67,7 +88,7 @@ def _in_words(found: Any, paths: dict[str, str]) -> str:
     many = f"{count(len(found.annotators), 'annotator')}, the consensus by {found.method.replace('_', '-')}"
     said.append(f"{many}; the one who differs from it most: {shorten(str(worst['annotator']))}.")
     return "\n".join(
-        [*said, f"suspects: {paths['issues']}", f"consensus: {paths['consensus']}", f"people: {paths['annotators']}"]
+        [*said, *(f"{what}: {path}" for what, path in zip(_WRITTEN, paths.values(), strict=True))]
     )
 
 

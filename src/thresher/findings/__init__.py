@@ -22,9 +22,12 @@ from thresher.engine.evaluate import feature_rows, predict_rows
 from thresher.engine.run import Run
 from thresher.engine.study import Study, use_best
 from thresher.findings.folds import NEIGHBOURS, OutOfSample, cross_fitted, out_of_sample
-from thresher.findings.witnesses import by_model, of_run, with_held, without
+from thresher.findings.witnesses import by_model, of_run, unknown, with_held, without
 
 __all__ = ["Findings", "choose", "cross_fitted", "find", "find_by_folds", "find_in_probabilities"]
+
+WHOLE = "whole"
+"""The training of a search that sees all rows."""
 
 _FOLD_EPOCHS = 30
 _COMPARED = 50_000
@@ -76,10 +79,10 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarr
 
 
 def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int, model: str = "net") -> Findings:
-    """Judge every row by models that never saw it, and nothing else.
+    """Judge every row by models that never saw it and, where these are networks, by how it behaves while it is learned.
 
     Args:
-        study: its combination of methods trains every fold.
+        study: its combination of methods trains every fold, and one network more on all rows, for the latter.
         data: all given rows.
         trusted: source rows that are known to be right, integer ``[n]``; they are listed without a score.
         count: of folds.
@@ -88,7 +91,11 @@ def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int, mod
     rows = np.concatenate([study.material.rows.numpy(), trusted]).astype(np.int64)
     epochs = study.options.epochs
     judged = out_of_sample(study, rows, data, count, model=model, methods=study.rest, epochs=epochs)
-    return _judged(judged, rows, data, len(trusted))
+    known: list[Evidence] = []
+    if model == "net":
+        run = study.fit(WHOLE, *study.rest, epochs=epochs, monitor=True)
+        known = [unknown(one, len(trusted)) for one in of_run(study.method, run)]
+    return _judged(judged, rows, data, len(trusted), known)
 
 
 def _judged(
@@ -168,8 +175,16 @@ def find_in_probabilities(labels: str | Path, probabilities: str | Path) -> tupl
     values = align(codes, label_keys, values, keys)
     known = keys if label_keys is None else label_keys
     shown = row_keys(len(codes)) if known is None else known
-    evidence = [confident_evidence(codes, values)]
-    return issues_table(evidence, keys=shown, given=codes, probabilities=values, classes=classes), classes
+    evidence = [confident_evidence(codes, values, classes)]
+    table = issues_table(
+        evidence,
+        keys=shown,
+        given=codes,
+        probabilities=values,
+        classes=classes,
+        p_wrong=combine([], codes, values).p_wrong,
+    )
+    return table, classes
 
 
 def choose(selected: Sequence[float | None]) -> int:

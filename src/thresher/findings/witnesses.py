@@ -54,6 +54,15 @@ def without(evidence: Evidence, trusted: int) -> Evidence:
     return replace(evidence, score=score)
 
 
+def unknown(evidence: Evidence, count: int) -> Evidence:
+    """The same with further rows, of which it knows nothing."""
+    score = np.concatenate([evidence.score.astype(np.float64), np.full(count, np.nan)])
+    suggested = evidence.suggested
+    if suggested is not None:
+        suggested = np.concatenate([suggested, np.full((count, suggested.shape[1]), 1 / suggested.shape[1])])
+    return replace(evidence, score=score, suggested=suggested)
+
+
 def with_held(evidence: Evidence, labels: np.ndarray, probabilities: np.ndarray, size: int) -> Evidence:
     """Add the held-out rows, scored by the selected model: they were not trained on, so it has not learned them.
 
