@@ -7,16 +7,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thresher import noise, testing
+    from thresher import annotators, noise, testing
     from thresher.api import find_issues, fit
+    from thresher.audit import multilabel
     from thresher.audit.labels import (
+        calibrate_confident_joint,
         compute_confident_joint,
         estimate_joint,
+        estimate_latent,
         find_label_issues,
+        find_overlapping_classes,
+        find_top_issues,
+        get_label_quality_ensemble_scores,
         get_label_quality_scores,
+        health_summary,
         num_label_issues,
         order_label_issues,
+        overall_label_health_score,
+        rank_classes_by_label_quality,
     )
+    from thresher.audit.streaming import find_label_issues_in_files
     from thresher.engine.drop_in import as_loss, as_optimizer
     from thresher.errors import ThresherError, UsageError
     from thresher.methods import method
@@ -26,19 +36,30 @@ __all__ = [
     "Result",
     "ThresherError",
     "UsageError",
+    "annotators",
     "as_loss",
     "as_optimizer",
+    "calibrate_confident_joint",
     "compute_confident_joint",
     "estimate_joint",
+    "estimate_latent",
     "find_issues",
     "find_label_issues",
+    "find_label_issues_in_files",
+    "find_overlapping_classes",
+    "find_top_issues",
     "fit",
+    "get_label_quality_ensemble_scores",
     "get_label_quality_scores",
+    "health_summary",
     "load",
     "method",
+    "multilabel",
     "noise",
     "num_label_issues",
     "order_label_issues",
+    "overall_label_health_score",
+    "rank_classes_by_label_quality",
     "testing",
 ]
 
@@ -49,28 +70,43 @@ _HOME = {
     "as_loss": "thresher.engine.drop_in",
     "as_optimizer": "thresher.engine.drop_in",
     "find_issues": "thresher.api",
+    "find_label_issues_in_files": "thresher.audit.streaming",
     "fit": "thresher.api",
     "load": "thresher.result",
     "method": "thresher.methods",
     **dict.fromkeys(
         (
+            "calibrate_confident_joint",
             "compute_confident_joint",
             "estimate_joint",
+            "estimate_latent",
             "find_label_issues",
+            "find_overlapping_classes",
+            "find_top_issues",
+            "get_label_quality_ensemble_scores",
             "get_label_quality_scores",
+            "health_summary",
             "num_label_issues",
             "order_label_issues",
+            "overall_label_health_score",
+            "rank_classes_by_label_quality",
         ),
         "thresher.audit.labels",
     ),
+}
+_MODULES = {
+    "annotators": "thresher.annotators",
+    "multilabel": "thresher.audit.multilabel",
+    "noise": "thresher.noise",
+    "testing": "thresher.testing",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in __all__:
-        return importlib.import_module(f"thresher.{name}")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'thresher' has no attribute {name!r}")
 
 
