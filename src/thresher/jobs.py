@@ -323,8 +323,8 @@ def _whole_path(said: object) -> str | None:
 
 
 def _whole_paths(reading: Reading) -> Reading:
-    files = {name: _whole_path(getattr(reading, name)) for name in ("test", "labels", "text_model")}
-    return dataclasses.replace(reading, **files)
+    test, labels, text_model = map(_whole_path, (reading.test, reading.labels, reading.text_model))
+    return dataclasses.replace(reading, test=test, labels=labels, text_model=text_model)
 
 
 def _check_sizes(job: Job) -> None:

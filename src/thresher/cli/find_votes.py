@@ -33,6 +33,7 @@ def by_annotators(
     if columns.get("annotator") and columns.get("annotators"):
         raise UsageError("--annotator names a column of names, --annotators the columns of labels: give one of them")
     from thresher.annotators.find import find_in_votes
+    from thresher.correct.exports import as_csv
 
     out = out or Path("issues.csv")
     consensus, people = (out.with_name(f"{out.stem}.{what}.csv") for what in ("consensus", "annotators"))
@@ -41,7 +42,7 @@ def by_annotators(
         refuse_existing(path)
     found = find_in_votes(labels, probs=probs, **{name: value for name, value in columns.items() if value})
     for path, table in ((consensus, found.labels), (people, found.annotators), (out, found.issues)):
-        write(path, table.to_csv(index=False))
+        write(path, as_csv(table))
     _report(found, page, labels, out)
     paths = {"issues": str(out), "consensus": str(consensus), "annotators": str(people), "report": str(page)}
     typer.echo(json.dumps(_document(found, paths)) if as_json else _in_words(found, paths))
@@ -87,9 +88,7 @@ def _in_words(found: Any, paths: dict[str, str]) -> str:
         )
     many = f"{count(len(found.annotators), 'annotator')}, the consensus by {found.method.replace('_', '-')}"
     said.append(f"{many}; the one who differs from it most: {shorten(str(worst['annotator']))}.")
-    return "\n".join(
-        [*said, *(f"{what}: {path}" for what, path in zip(_WRITTEN, paths.values(), strict=True))]
-    )
+    return "\n".join([*said, *(f"{what}: {path}" for what, path in zip(_WRITTEN, paths.values(), strict=True))])
 
 
 def by_multilabel(labels: str | None, probs: Path | None, out: Path | None, *, as_json: bool = False) -> None:
@@ -98,12 +97,13 @@ def by_multilabel(labels: str | None, probs: Path | None, out: Path | None, *, a
         raise UsageError("--multilabel needs --labels and --probs, of the same rows: give both files")
     from thresher.audit.issues import counted
     from thresher.audit.multilabel import find_multilabel_in_files
+    from thresher.correct.exports import as_csv
     from thresher.report.words import count, share
 
     out = out or Path("issues.csv")
     refuse_existing(out)
     issues, _ = find_multilabel_in_files(labels, probs)
-    write(out, issues.to_csv(index=False))
+    write(out, as_csv(issues))
     found = counted(issues)
     wrong = found["suspects"]
     said = f"{wrong:,} of {count(len(issues), 'sample')} ({share(wrong, len(issues))}) have labels that look wrong."

@@ -113,7 +113,7 @@ def _serve(found: "Review", place: Any, host: str, browser: bool, as_json: bool)
 
 def _beginning(found: "Review", about: dict[str, Any]) -> list[str]:
     """What a person should know who opens the page."""
-    lines = [f"{about['rows']:,} rows, {about['decided']:,} decided by {about['annotator']}; Ctrl-C ends the review"]
+    lines = [f"{_rows(about['rows'])}, {about['decided']:,} decided by {about['annotator']}; Ctrl-C ends the review"]
     plan = found.expected()
     if plan is not None and plan.count:
         span = f"{plan.low:,.0f} to {plan.high:,.0f}"
@@ -124,7 +124,10 @@ def _beginning(found: "Review", about: dict[str, Any]) -> list[str]:
 def _end(found: "Review") -> list[str]:
     """What came out of it."""
     progress = found.session.progress()
-    lines = [f"decided {progress['decided']:,} of {progress['total']:,} rows: {found.log.path}"]
+    of = f"of {_rows(progress['total'])}"
+    if not found.log.state.version:  # correct would find nothing to apply
+        return [f"decided none {of}"]
+    lines = [f"decided {progress['decided']:,} {of}: {found.log.path}"]
     if precision := progress["precision"]:
         low, high = precision["low"], precision["high"]
         lines.append(f"wrong among the suspects decided: {precision['value']:.1%} ({low:.1%} to {high:.1%})")
@@ -135,6 +138,10 @@ def _end(found: "Review") -> list[str]:
     if missed is not None and missed.recall is not None:
         lines.append(f"so the suspects hold about {missed.recall:.0%} of all wrong labels")
     return [*lines, f"next: {found.command}"]
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' if number != 1 else ''}"
 
 
 def _merge(paths: list[Path], out: Path | None, as_json: bool) -> None:
@@ -180,7 +187,7 @@ def _plain(value: float) -> float | None:
 
 def _in_words(about: dict[str, Any]) -> str:
     """What a person reads about a merge."""
-    lines = [f"{about['records']:,} records of {', '.join(about['annotators'])} about {about['rows']:,} rows"]
+    lines = [f"{about['records']:,} records of {', '.join(about['annotators'])} about {_rows(about['rows'])}"]
     if about["agreement"] is None:
         lines.append("no row was decided by two of them, so nothing can be said of their agreement")
     else:

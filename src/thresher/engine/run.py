@@ -29,11 +29,6 @@ _NETWORK, _MODULE, _SCAN = 11, 12, 512
 class Source(Protocol):
     """Where inputs come from: resident on the device, or streamed."""
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one sample as the network sees it, ``(C, H, W)`` or ``(D,)``."""
-        ...
-
     def open(
         self, batches: Sequence[Tensor], views: Sequence[str], seed: int
     ) -> Iterator[dict[tuple[str, int], Tensor]]:

@@ -132,7 +132,8 @@ class _Neighbourhood:
 
     def __init__(self, material: Material, rows: np.ndarray) -> None:
         self.source, self.rows = material.source, torch.as_tensor(rows)
-        self.fixed = _features(self.source, self.rows) if len(self.source.shape) == 1 else None
+        one = next(iter(self.source.open([self.rows[:1]], ("plain",), 0)))["plain", 0]
+        self.fixed = _features(self.source, self.rows) if one.ndim == 2 else None
         self.parts: list[tuple[np.ndarray, np.ndarray, Neighbours]] = []
 
     def __call__(self, run: Run | None, own: np.ndarray) -> None:

@@ -112,7 +112,7 @@ def write(run: Path, found: "Findings") -> None:
         run: the folder.
         found: what is known.
     """
-    arrays = {"probabilities": found.probabilities.astype(np.float32, copy=False)}
+    arrays: dict[str, np.ndarray] = {"probabilities": found.probabilities.astype(np.float32, copy=False)}
     if found.neighbours is not None:
         arrays |= {"neighbours": found.neighbours.index, "distances": found.neighbours.distance}
     with plain_disk_errors(run):
