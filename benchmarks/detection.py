@@ -13,7 +13,7 @@ the history. That is kept in ``--cache``; scores are computed from it each time,
   `cifar100n`: labels by people, on features of a one-layer network that was trained here without labels (k-means of
   whitened patches: Coates, Lee and Ng, "An analysis of single-layer networks in unsupervised feature learning",
   AISTATS 2011).
-- `ap` is the average precision of the ranking; `f1` that of what the score itself calls wrong (``p_wrong > 0.5`` for
+- `ap` is the average precision of the ranking; `f1` that of what the score itself calls wrong (the cut of the highest expected F1 for
   the combination, cleanlab's filters for cleanlab's scores); `best_f1` that of the best cut, which needs the truth.
 - `over_best_single`: average precision of the combination minus that of the best single score of this row, cleanlab's
   three rankings among them; `over_adjusted`: minus that of its margin with ``adjust_pred_probs``, off by default there.
@@ -42,7 +42,7 @@ from sklearn.metrics import precision_recall_curve
 
 from detection_sets import SETS, Recipe, Source
 from thresher import methods
-from thresher.audit.calibrate import calibration
+from thresher.audit.calibrate import best_cut, calibration
 from thresher.audit.combine import combine
 from thresher.audit.evidence import Evidence, confident_evidence
 from thresher.audit.history import History
@@ -191,7 +191,7 @@ def measured(name: str, seed: int, found: dict[str, np.ndarray]) -> dict[str, An
     without = combine([], labels, p, votes=votes)
     single = {one.name: quality(one.flagged, one.score, wrong) for one in (*further, *alone)}
     theirs = of_cleanlab(labels, p, wrong)
-    whole = quality(combined.p_wrong > 0.5, combined.p_wrong, wrong)
+    whole = quality(combined.p_wrong >= best_cut(combined.p_wrong), combined.p_wrong, wrong)
     return {
         "data": name,
         "seed": seed,
@@ -207,7 +207,7 @@ def measured(name: str, seed: int, found: dict[str, np.ndarray]) -> dict[str, An
         "thresher": single,
         "cleanlab": theirs,
         "combined": whole,
-        "without_training": quality(without.p_wrong > 0.5, without.p_wrong, wrong),
+        "without_training": quality(without.p_wrong >= best_cut(without.p_wrong), without.p_wrong, wrong),
         "over_best_single": ap(whole) - max(ap(one) for name, one in (single | theirs).items() if name != ADJUSTED),
         "over_adjusted": ap(whole) - ap(theirs[ADJUSTED]),
         "weights": combined.weights,

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thresher.audit.calibrate import best_cut
 from thresher.audit.combine import Combined
 from thresher.audit.dynamics import margin_evidence
 from thresher.audit.evidence import Evidence
@@ -93,7 +94,8 @@ def test_all_witnesses_together_decide() -> None:
     assert list(table.suggested) == ["eel", "dog", "cat", "eel"]
     np.testing.assert_allclose(table.p_wrong, [0.9, 0.6, 0.1, np.nan])
     np.testing.assert_allclose(table.label_quality, [0.1, 0.4, 0.9, np.nan])
-    np.testing.assert_allclose(table.score_combined[:2], np.log([9, 1.5]))
+    assert best_cut(p) == pytest.approx(1.5 / 3.6)
+    np.testing.assert_allclose(table.score_combined[:2], np.log([9, 1.5]) - np.log(1.5 / 2.1))
     assert table.reasons[0] == "only all evidence taken together speaks against it"
     assert table.reasons[1] == "elr calls the label wrong"
     assert table.reasons[2] == "elr expects 'dog' (p 0.80)"

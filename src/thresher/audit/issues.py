@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from thresher.audit.calibrate import best_cut
 from thresher.audit.evidence import Evidence, other_class
 from thresher.audit.planning import plan
 from thresher.errors import UsageError
@@ -43,7 +44,8 @@ def issues_table(
         classes: class names, K of them.
         rows: row numbers of the samples, integer ``[N]``; 0..N-1 by default.
         combined: all evidence together, from `thresher.audit.combine.combine`; `p_wrong` may be NaN where it is not
-            asked for. It is shown as evidence named ``combined``, whose score is the log-odds of `p_wrong`.
+            asked for. It is shown as evidence named ``combined``, whose score is the log-odds of `p_wrong` above those of
+            the cut (`thresher.audit.calibrate.best_cut`).
         kinds: what else may be the matter with the samples, or None.
         p_wrong: probability that the label is wrong, float ``[N]``, where `combined` shall not decide; shown only.
 
@@ -97,8 +99,7 @@ def issues_table(
 def counted(issues: pd.DataFrame) -> dict[str, Any]:
     """How many labels look wrong, in which classes, and into which: plain values for JSON.
 
-    `review` says how many labels from the front are worth a look, which is as long as each is expected to be wrong
-    rather than not, and how many of them are expected to be wrong; None where there is no ``p_wrong``.
+    `review` says how many of the suspects are expected to be wrong; None where there is no ``p_wrong``.
 
     Example:
         >>> issues = pd.DataFrame({"given": ["a", "b"], "suggested": ["b", "b"], "is_label_issue": [True, False]})
@@ -124,18 +125,20 @@ def counted(issues: pd.DataFrame) -> dict[str, Any]:
 
 
 def worth_a_look(issues: pd.DataFrame) -> dict[str, Any] | None:
-    """How many labels from the front to review, and how many of them are expected to be wrong, with a 95 % interval.
+    """How many of the suspects are expected to be wrong, with a 95 % interval; None where no ``p_wrong`` is known.
 
     Example:
-        >>> worth_a_look(pd.DataFrame({"p_wrong": [1.0, 0.6, 0.2]}))
+        >>> worth_a_look(pd.DataFrame({"p_wrong": [1.0, 0.6, 0.2], "is_label_issue": [True, True, False]}))
         {'count': 2, 'expected': 1.6, 'low': 0.6, 'high': 2.0}
-        >>> worth_a_look(pd.DataFrame({"p_wrong": [np.nan]})) is None
+        >>> worth_a_look(pd.DataFrame({"p_wrong": [np.nan], "is_label_issue": [True]})) is None
         True
     """
-    p = issues["p_wrong"].to_numpy(dtype=float) if "p_wrong" in issues else np.full(1, np.nan)
-    if np.isnan(p).all():
+    if "p_wrong" not in issues:
         return None
-    found = plan(p, gain=0.5)
+    p = issues.loc[issues["is_label_issue"].astype(bool), "p_wrong"].to_numpy(dtype=float)
+    if not len(p) or np.isnan(p).all():
+        return None
+    found = plan(p)
     return {"count": found.count, "expected": found.found, "low": round(found.low, 1), "high": round(found.high, 1)}
 
 
@@ -155,9 +158,9 @@ def _with_kinds(said: np.ndarray, kinds: "Kinds") -> np.ndarray:
 
 
 def _verdict(found: "Combined") -> Evidence:
-    """All witnesses as one: wrong where that is more probable than not."""
-    p = np.clip(found.p_wrong, 1e-12, 1 - 1e-12)
-    return Evidence("combined", np.log(p) - np.log1p(-p), found.belief)
+    """All witnesses as one: wrong from the probability on that finds the wrong labels best."""
+    p, cut = np.clip(found.p_wrong, 1e-12, 1 - 1e-12), best_cut(found.p_wrong)
+    return Evidence("combined", np.log(p) - np.log1p(-p) - np.log(cut) + np.log1p(-cut), found.belief)
 
 
 def _suggestion(belief: np.ndarray, given: np.ndarray, flagged: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from thresher.audit.calibrate import best_cut
 from thresher.audit.combine import Combined, combine
 from thresher.audit.duplicates import exact_duplicates, joined, near_duplicates
 from thresher.audit.evidence import Evidence, confident_evidence
@@ -108,7 +109,7 @@ def _judged(
         votes = neighbour_votes(judged.neighbours, labels, len(classes))
         evidence.append(neighbour_evidence(judged.neighbours, labels, classes))
     combined = combine(further, labels, p, votes=votes)
-    wrong = combined.p_wrong > 0.5
+    wrong = combined.p_wrong >= best_cut(combined.p_wrong)
     combined.p_wrong[len(rows) - trusted :] = np.nan
     asked = [without(one, trusted) for one in (*evidence, *further)]
     kinds = None if judged.neighbours is None else _kinds(wrong, judged.neighbours, labels, p, data, rows)

@@ -218,7 +218,7 @@ def _to_review(issues: pd.DataFrame) -> list[str]:
     if plan is None or plan["count"] < 2:
         return []
     wrong, low, high = (f"{plan[name]:,.0f}" for name in ("expected", "low", "high"))
-    return [f"Of the first {plan['count']:,}, about {wrong} are expected to be wrong ({low} to {high})."]
+    return [f"Of these {plan['count']:,}, about {wrong} are expected to be wrong ({low} to {high})."]
 
 
 def _both_ways(top: pd.DataFrame, sizes: pd.Series) -> str:
