@@ -175,7 +175,110 @@ def noise_estimation(document: dict[str, Any]) -> str:
     )
 
 
+def detection(document: dict[str, Any]) -> str:
+    rows = []
+    for name in dict.fromkeys(row["data"] for row in document["rows"]):
+        own = [row for row in document["rows"] if row["data"] == name]
+        single = max({one for row in own for one in names(row)}, key=lambda one: mean(own, one))
+        cells = [[row["combined"]["ap"] for row in own], [row["combined"]["f1"] or 0.0 for row in own]]
+        default = [row["cleanlab"]["normalized_margin"]["f1"] or 0.0 for row in own]
+        best, errors = mean(own, single), [row["calibration"]["ece"] for row in own]
+        rates = " / ".join(percent(sum(row[what] for row in own) / len(own)) for what in ("rate", "realised"))
+        ours = sum(cells[0]) / len(own)
+        line = [name, str(len(own)), shown(bench.mean_and_spread(cells[0])), f"{percent(best)} {single}"]
+        line += [f"{100 * (ours - best):+.1f}", shown(bench.mean_and_spread(cells[1]))]
+        rows.append([*line, shown(bench.mean_and_spread(default)), rates, shown(bench.mean_and_spread(errors))])
+    header = ["data", "seeds", "combined: AP", "best single AP", "difference", "combined: F1", "cleanlab's default F1"]
+    header += ["share wrong, estimated / true", "calibration error"]
+    return "\n\n".join(
+        ["## Finding wrong labels", document["protocol"], table(header, rows) + "\n\nIn %.", origin(document)]
+    )
+
+
+def names(row: dict[str, Any]) -> list[str]:
+    """The single scores of a row; cleanlab's with adjusted probabilities is off by default there, and stands apart."""
+    return [*row["thresher"], *(one for one in row["cleanlab"] if "adjust" not in one)]
+
+
+def mean(rows: list[dict[str, Any]], name: str) -> float:
+    """Average precision of one single score, mean over seeds."""
+    return sum(({**row["cleanlab"], **row["thresher"]})[name]["ap"] or 0.0 for row in rows) / len(rows)
+
+
+def label_issues(document: dict[str, Any]) -> str:
+    rows = []
+    for name, found in document["cases"].items():
+        low, high = found["quartiles"]
+        extra = found.get("extra")
+        memory = "" if extra is None else f"{extra['ours_mib']:.0f} / {extra['one process_mib']:.0f}"
+        seconds = found["seconds"]
+        fastest = min(seconds["one process"], seconds["default"])
+        rows.append([name, f"{found['ratio']:.1f}", f"{low:.1f} to {high:.1f}", f"{seconds['ours']:.3f}"])
+        rows[-1] += [f"{fastest:.3f}", memory, "yes" if found["equal"] else "**no**"]
+    header = ["case", "times faster", "quartiles", "seconds", "cleanlab's", "MiB more, ours / cleanlab's", "same rows"]
+    settings = document["settings"]
+    return "\n\n".join(
+        [
+            f"## Label issues, against cleanlab {settings['cleanlab']}",
+            f"`th.find_label_issues` and cleanlab's faster setting in turn, {settings['pairs']} pairs; the ratio is "
+            "the median over pairs. Memory beside the probabilities.",
+            table(header, rows),
+            origin(document),
+        ]
+    )
+
+
+def out_of_core(document: dict[str, Any]) -> str:
+    found, settings = document["results"], document["settings"]
+    wide = f"{settings['rows']:,} x {settings['classes']} {settings['dtype']}"
+    rows = [
+        [
+            f"`thresher find`, 1,000,000 x 10 {kind}, start to CSV",
+            one["seconds"],
+            one["processor_seconds"],
+            "",
+            one["load"],
+        ]
+        for kind, one in found["command"].items()
+    ]
+    for what in ("mask", "suspects listed"):
+        one = found[what]
+        rows.append([f"{wide}, {what}", one["seconds"], one["processor_seconds"], one["peak_mib"], one["load"]])
+    header = ["what", "seconds", "of processor", "peak MiB", "load of the machine"]
+    return "\n\n".join(
+        ["## Out of core", table(header, [[str(cell) for cell in row] for row in rows]), origin(document)]
+    )
+
+
+def neighbours(document: dict[str, Any]) -> str:
+    rows = [
+        [
+            size,
+            name,
+            f"{found['processor_s']:.1f}",
+            f"{found['times_ours']:.2f}",
+            f"{100 * found['same_neighbours']:.3f}",
+        ]
+        for size, searches in document["searches"].items()
+        for name, found in searches.items()
+    ]
+    header = ["rows x features", "search", "processor seconds", "times ours", "% same neighbours"]
+    settings = document["settings"]
+    return "\n\n".join(
+        [
+            f"## Neighbours ({settings['k']}, {settings['metric']})",
+            "Every row's nearest others by exact search, one thread.",
+            table(header, rows),
+            origin(document),
+        ]
+    )
+
+
 PAGES = {
+    "detection": detection,
+    "label_issues": label_issues,
+    "neighbours": neighbours,
+    "out_of_core": out_of_core,
     "cdr_step": cdr_step,
     "noise-estimation": noise_estimation,
     "overhead": overhead,

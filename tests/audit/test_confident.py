@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thresher.audit import confident, prune
+from thresher.audit import blocks, confident, prune
 from thresher.errors import UsageError
 
 
@@ -88,7 +88,7 @@ def test_finds_the_wrong_labels() -> None:
 def test_float32_is_not_copied_to_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, probabilities, _ = noisy(1, n=400)
     expected = confident.find_issues(labels, probabilities)
-    monkeypatch.setattr(confident, "_BLOCK", 64)
+    monkeypatch.setattr(blocks, "_BLOCK", 64)
     flagged = confident.find_issues(labels, probabilities.astype(np.float32))
     assert (flagged != expected).mean() < 0.01
     assert confident.normalized_margin(labels, probabilities.astype(np.float32)).dtype == np.float32
@@ -112,8 +112,8 @@ def test_a_class_of_one_is_kept() -> None:
 
 def test_ties_at_the_cut_keep_the_count() -> None:
     p = np.array([[0.1, 0.9]] * 40 + [[0.9, 0.1]] * 2 + [[0.1, 0.9]] * 2)
-    groups = prune.rows_by_class(np.array([0] * 42 + [1, 1]), 2)
-    mask = prune.by_noise_rate(groups, p, np.array([[0, 7], [0, 0]]))
+    labels = np.array([0] * 42 + [1, 1])
+    mask = prune.by_noise_rate(labels, p, np.array([[0, 7], [0, 0]]), ~confident.agrees(labels, p))
     assert mask.sum() == 7
     assert not mask[40:].any()
 

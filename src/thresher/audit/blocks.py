@@ -22,17 +22,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def blocks(matrix: np.ndarray) -> Iterator[slice]:
+def blocks(matrix: np.ndarray, entries: int | None = None) -> Iterator[slice]:
     """Slices of rows of about a hundred thousand entries: temporary arrays stay in the cache, and small.
 
     Args:
         matrix: ``[N, K]``.
+        entries: of a slice, where another size is better.
 
     Example:
         >>> list(blocks(np.zeros((3, 2))))
         [slice(0, 65536, None)]
     """
-    step = max(1, _BLOCK // max(1, matrix.shape[1]))
+    step = max(1, (entries or _BLOCK) // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), step):
         yield slice(start, start + step)
 

@@ -14,16 +14,32 @@ keeps at least one sample; a label that the model itself would give is never fla
 The probabilities must come from models that were not trained on the rows they score: use cross-fitting.
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
-from thresher.audit.prune import by_noise_rate, prune_counts, round_rows, rows_by_class
-from thresher.errors import UsageError
+from thresher.audit.arrays import checked
+from thresher.audit.blocks import blocks, narrow, share, turned
+from thresher.audit.margins import agrees, label_margin, normalized_margin, predicted, self_confidence
+from thresher.audit.prune import by_noise_rate, order_by_class, prune_counts, round_rows
+
+__all__ = [
+    "agrees",
+    "calibrate",
+    "checked",
+    "class_thresholds",
+    "confident_joint",
+    "count_joint",
+    "find_issues",
+    "label_margin",
+    "likely_class",
+    "mean_confidence",
+    "normalized_margin",
+    "predicted",
+    "self_confidence",
+]
 
 _CLOSE = 1e-6
 _TINY = 1e-100
-_BLOCK = 1 << 20
+_ROWS = 1 << 16
 
 
 def class_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -44,25 +60,25 @@ def class_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
         >>> class_thresholds(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]))
         array([0.7, 0.8])
     """
-    labels, probabilities = checked(labels, probabilities)
-    return thresholds_of(rows_by_class(labels, probabilities.shape[1]), probabilities)
+    return mean_confidence(*checked(labels, probabilities))
 
 
-def thresholds_of(groups: Sequence[np.ndarray], probabilities: np.ndarray) -> np.ndarray:
-    """`class_thresholds` for arrays that are checked and grouped already.
+def mean_confidence(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """`class_thresholds` for arrays that are checked already.
 
     Args:
-        groups: row numbers of each given class, K arrays from `rows_by_class`.
+        labels: given labels, integer ``[N]``, values 0..K-1.
         probabilities: class probabilities, float ``[N, K]``.
 
     Returns:
         float ``[K]``.
 
     Example:
-        >>> thresholds_of([np.array([0, 1])], np.array([[0.9], [0.5]]))
-        array([0.7])
+        >>> mean_confidence(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]))
+        array([0.7, 0.8])
     """
-    means = [probabilities[rows, k].mean() if len(rows) else np.inf for k, rows in enumerate(groups)]
+    # Of each class all values at once, in the order of the rows: numpy's sum then is cleanlab's, to the last bit.
+    means = [own.mean() if len(own) else np.inf for own in _confidence_by_class(labels, probabilities)]
     return np.asarray(np.maximum(means, 2 * _CLOSE))
 
 
@@ -90,7 +106,7 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray, *, calibrated
     """
     labels, probabilities = checked(labels, probabilities)
     classes = probabilities.shape[1]
-    true = likely_class(probabilities, thresholds_of(rows_by_class(labels, classes), probabilities))
+    true = likely_class(probabilities, mean_confidence(labels, probabilities))
     return count_joint(labels, true, classes, calibrated=calibrated)
 
 
@@ -111,12 +127,9 @@ def count_joint(labels: np.ndarray, true: np.ndarray, classes: int, *, calibrate
         array([[1, 1],
                [0, 2]])
     """
-    sure = true >= 0
-    # True class first, then transposed: sums over the joint then run in cleanlab's order, to the last bit.
-    pairs = true[sure] * classes + labels[sure]
-    joint = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).T
-    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
-    return calibrate(joint, np.bincount(labels, minlength=classes)) if calibrated else joint
+    if not calibrated:
+        return _counted(labels, true, classes)
+    return calibrate(_counted(labels, true, classes), np.bincount(labels, minlength=classes))
 
 
 def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -134,14 +147,18 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
         array([ 0, -1,  1])
     """
     result = np.empty(len(probabilities), dtype=np.int64)
-    for rows in blocks(probabilities):
+    low = (thresholds - _CLOSE)[:, None]
+
+    def one(rows: slice) -> None:
         block = probabilities[rows]
-        reached = block >= thresholds - _CLOSE
-        count = reached.sum(axis=1)
-        best = np.where(count > 0, reached.argmax(axis=1), -1)
+        reached = turned(block) >= low
+        count, best = _count(reached), _which(reached)
+        best[count == 0] = -1
         torn = np.flatnonzero(count > 1)
         best[torn] = block[torn].argmax(axis=1)
         result[rows] = best
+
+    share(one, list(blocks(probabilities)))
     return result
 
 
@@ -160,10 +177,13 @@ def calibrate(joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
         array([[6, 2],
                [0, 4]])
     """
-    scaled = (joint.T / np.maximum(joint.sum(axis=1), _TINY) * counts).T
+    scaled = joint.T / np.maximum(joint.sum(axis=1), _TINY)
+    del joint  # with many classes each of these is large beside the probabilities
+    scaled *= counts
     # The second scaling changes last bits only; with it, halves round as they do in cleanlab.
-    scaled = scaled / max(scaled.sum(), _TINY) * counts.sum()
-    return round_rows(scaled)
+    scaled /= max(scaled.T.sum(), _TINY)
+    scaled *= counts.sum()
+    return round_rows(scaled.T)
 
 
 def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class: int = 1) -> np.ndarray:
@@ -187,156 +207,53 @@ def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class:
         array([False, False,  True, False, False])
     """
     labels, probabilities = checked(labels, probabilities)
-    groups = rows_by_class(labels, probabilities.shape[1])
-    true = likely_class(probabilities, thresholds_of(groups, probabilities))
-    counts = prune_counts(count_joint(labels, true, len(groups)), min_per_class)
-    mask = by_noise_rate(groups, probabilities, counts, min_per_class)
-    return np.asarray(mask & ~agrees(labels, probabilities))
+    true = likely_class(probabilities, mean_confidence(labels, probabilities))
+    counts = prune_counts(count_joint(labels, true, probabilities.shape[1]), min_per_class)
+    del true
+    doubted = ~agrees(labels, probabilities)
+    return by_noise_rate(labels, probabilities, counts, doubted, min_per_class)
 
 
-def self_confidence(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The probability of the given label: a quality score, low = bad.
-
-    Args:
-        labels: given labels, integer ``[N]``.
-        probabilities: class probabilities, float ``[N, K]``.
-
-    Returns:
-        ``[N]`` in 0..1, of the dtype of `probabilities`.
-
-    Example:
-        >>> self_confidence(np.array([1, 0]), np.array([[0.3, 0.7], [0.4, 0.6]]))
-        array([0.7, 0.4])
-    """
-    return np.asarray(probabilities[np.arange(len(labels)), labels])
+def _counted(labels: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
+    """Samples per given and likely class, on the diagonal one at least: int64 ``[K, K]``."""
+    counts = np.zeros((classes + 1) * classes, dtype=np.int64)
+    for start in range(0, len(labels), _ROWS):
+        rows = slice(start, start + _ROWS)
+        counts += np.bincount((true[rows] + 1) * classes + labels[rows], minlength=len(counts))
+    # True class first, then transposed: sums over the joint then run in cleanlab's order, to the last bit.
+    joint = counts[classes:].reshape(classes, classes).T
+    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
+    return joint
 
 
-def normalized_margin(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """``(p_given - max of the others + 1) / 2``: a quality score, low = bad, below 0.5 where another class leads.
+def _confidence_by_class(labels: np.ndarray, probabilities: np.ndarray) -> list[np.ndarray]:
+    """The probabilities of the given labels, class by class, each in the order of the rows: K arrays."""
+    classes = probabilities.shape[1]
+    parts = [slice(start, start + _ROWS) for start in range(0, len(labels), _ROWS)]
+    counts = np.array([np.bincount(labels[rows], minlength=classes) for rows in parts], dtype=np.int64)
+    counts = counts.reshape(-1, classes)
+    ends = counts.sum(axis=0).cumsum()
+    place = ends - counts.sum(axis=0) + counts.cumsum(axis=0) - counts  # of the first of each part and class
+    result = np.empty(len(labels), dtype=probabilities.dtype)
 
-    Args:
-        labels: given labels, integer ``[N]``.
-        probabilities: class probabilities, float ``[N, K]``.
+    def one(part: int) -> None:
+        rows, count = parts[part], counts[part]
+        own = probabilities[rows][np.arange(count.sum()), labels[rows]]
+        into = np.repeat(place[part] - count.cumsum() + count, count) + np.arange(len(own))
+        result[into] = own[order_by_class(labels[rows], classes)]
 
-    Returns:
-        ``[N]`` in 0..1, of the dtype of `probabilities`.
-
-    Example:
-        >>> normalized_margin(np.array([1, 0]), np.array([[0.25, 0.75], [0.25, 0.75]]))
-        array([0.75, 0.25])
-    """
-    return np.asarray((label_margin(labels, probabilities) + 1) / 2)
-
-
-def label_margin(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The value of the given label minus the largest of the others: negative where another class leads.
-
-    Args:
-        labels: given labels, integer ``[N]``.
-        values: class probabilities or logits, float ``[N, K]`` with K of two or more.
-
-    Returns:
-        ``[N]``, of the dtype of `values`.
-
-    Example:
-        >>> label_margin(np.array([1, 0]), np.array([[2.0, 5.0], [1.0, 4.0]]))
-        array([ 3., -3.])
-    """
-    margin = self_confidence(labels, values)
-    for rows in blocks(values):
-        others = values[rows].copy()
-        others[np.arange(len(others)), labels[rows]] = -np.inf
-        margin[rows] -= others.max(axis=1)
-    return margin
+    share(one, range(len(parts)))
+    return np.split(result, ends[:-1])
 
 
-def agrees(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Whether the model would give the same label, ties in favour of the given one.
-
-    Args:
-        labels: given labels, integer ``[N]``.
-        probabilities: class probabilities, float ``[N, K]``.
-
-    Returns:
-        bool ``[N]``.
-
-    Example:
-        >>> agrees(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
-        array([ True, False])
-    """
-    lead, most = self_confidence(labels, probabilities) + _CLOSE, probabilities.max(axis=1)
-    result = np.asarray(lead >= most)
-    level = np.flatnonzero(lead == most)  # of classes that lie exactly one tolerance above, the earlier ones win
-    result[level] = probabilities[level].argmax(axis=1) >= labels[level]
-    return result
+def _count(reached: np.ndarray) -> np.ndarray:
+    """How many classes each sample reaches: integer ``[B]`` of bool ``[K, B]``."""
+    return np.asarray(reached.view(np.uint8).sum(axis=0, dtype=np.min_scalar_type(len(reached))))
 
 
-def blocks(matrix: np.ndarray) -> Iterator[slice]:
-    """Slices of rows of about a million entries, so that temporary arrays stay small beside the matrix.
-
-    Args:
-        matrix: ``[N, K]``.
-
-    Example:
-        >>> list(blocks(np.zeros((3, 2))))
-        [slice(0, 524288, None)]
-    """
-    step = max(1, _BLOCK // max(1, matrix.shape[1]))
-    for start in range(0, len(matrix), step):
-        yield slice(start, start + step)
-
-
-def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, after making sure that they mean something together.
-
-    Args:
-        labels: given labels, integer ``[N]``, values 0..K-1; lists and series too.
-        probabilities: class probabilities, ``[N, K]``.
-
-    Returns:
-        int64 ``[N]``, and floats ``[N, K]`` of the dtype they had; neither is copied where that can be avoided.
-
-    Raises:
-        UsageError: the arrays do not fit together, or hold values that have no meaning.
-
-    Example:
-        >>> checked(np.array([0, 1, 1]), np.full((2, 2), 0.5))
-        Traceback (most recent call last):
-        ...
-        thresher.errors.UsageError: there are 3 labels for 2 rows of probabilities
-    """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if probabilities.dtype.kind in "iub":
-        probabilities = probabilities.astype(np.float64)
-    if probabilities.ndim != 2 or probabilities.shape[1] < 2:
-        raise UsageError(f"probabilities have shape {probabilities.shape}: they must be [samples, classes >= 2]")
-    if probabilities.dtype.kind != "f":
-        raise UsageError(f"probabilities are of type {probabilities.dtype}: they must be numbers")
-    if labels.shape != probabilities.shape[:1]:
-        raise UsageError(f"there are {labels.size} labels for {len(probabilities)} rows of probabilities")
-    if labels.dtype.kind == "O" and all(isinstance(label, int | np.integer) for label in labels):
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind not in "iu":
-        raise UsageError(
-            f"labels are of type {labels.dtype}: they must be integers from 0; of names, "
-            "numpy.unique(names, return_inverse=True)[1] makes them, in sorted order"
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
-        raise UsageError(
-            f"labels go from {labels.min()} to {labels.max()}, but the probabilities have classes 0 to"
-            f" {probabilities.shape[1] - 1}"
-        )
-    _check_values(probabilities)
-    return labels.astype(np.int64, copy=False), probabilities
-
-
-def _check_values(probabilities: np.ndarray) -> None:
-    """Refuse what is no probability; NaN shows in the minimum and the maximum of its block."""
-    ends = [(block.min(), block.max()) for block in (probabilities[rows] for rows in blocks(probabilities))]
-    low, high = (min(a for a, _ in ends), max(b for _, b in ends)) if ends else (0.0, 1.0)
-    if not all(np.isfinite(end).all() for end in ends):
-        raise UsageError("probabilities hold NaN or infinite values: score these rows again or leave them out")
-    if low < -_CLOSE or high > 1 + _CLOSE:
-        raise UsageError(
-            f"probabilities go from {low:.4g} to {high:.4g}: they must lie in 0 to 1; of logits, take the softmax first"
-        )
+def _which(reached: np.ndarray) -> np.ndarray:
+    """The class that a sample reaches, where it is one: int64 ``[B]`` of bool ``[K, B]``."""
+    if not narrow(reached.T):
+        return np.asarray(reached.argmax(axis=0))
+    numbered = reached.view(np.uint8) * np.arange(len(reached), dtype=np.uint8)[:, None]
+    return np.asarray(numbered.sum(axis=0, dtype=np.uint8).astype(np.int64))

@@ -6,9 +6,14 @@ Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Data
 (version 2.9): of equal values at the cut those go first that numpy's default sort puts first.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
+
+from thresher.audit.blocks import blocks, share
+
+_SURE = 2e-6  # above the tolerance of `agrees`: no sample with such a lead agrees with its label
+_LEADS = 1 << 18
+_VISIT = 1 << 16
+_SMALL = 1 << 14  # joints of many classes are large beside the probabilities, and temporary arrays must not be
 
 
 def round_rows(matrix: np.ndarray) -> np.ndarray:
@@ -24,11 +29,22 @@ def round_rows(matrix: np.ndarray) -> np.ndarray:
         >>> round_rows(np.array([[0.4, 0.4, 2.2], [1.0, 2.0, 3.0]])).sum(axis=1)
         array([3, 6])
     """
-    whole = np.rint(matrix)
-    short = (np.rint(matrix.sum(axis=1)) - whole.sum(axis=1))[:, None]
-    rank = np.argsort(np.argsort(matrix - whole, axis=1), axis=1)
-    up, down = rank >= matrix.shape[1] - short, rank < -short
-    return np.asarray(whole + up - down, dtype=np.int64)
+    result = np.empty(matrix.shape, dtype=np.int64)
+    place = np.arange(matrix.shape[1])
+
+    def one(rows: slice) -> None:
+        block, whole = matrix[rows], np.rint(matrix[rows])
+        with np.errstate(invalid="ignore"):  # rows with infinite shares, of `counts_for`, are not mended
+            short = (np.rint(block.sum(axis=1)) - whole.sum(axis=1))[:, None]
+            order = np.argsort(block - whole, axis=1)
+            up, down = place >= len(place) - short, place < -short
+            row = np.arange(len(block))[:, None] + np.zeros_like(order)
+            whole[row[up], order[up]] += 1
+            whole[row[down], order[down]] -= 1
+            result[rows] = whole
+
+    share(one, list(blocks(matrix, _SMALL)))
+    return result
 
 
 def prune_counts(joint: np.ndarray, keep: int = 1, fraction: float = 1.0) -> np.ndarray:
@@ -49,12 +65,17 @@ def prune_counts(joint: np.ndarray, keep: int = 1, fraction: float = 1.0) -> np.
     """
     kept = np.maximum(joint.diagonal(), keep)
     others = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
-    counts = np.maximum(joint - ((kept - joint.diagonal()) / others)[:, None], 0)
-    np.fill_diagonal(counts, kept)
-    wanted = counts * fraction
-    np.fill_diagonal(wanted, kept)
-    np.fill_diagonal(wanted, kept + (counts - wanted).sum(axis=1))
-    return np.asarray(wanted, dtype=np.int64)
+    taken = (kept - joint.diagonal()) / others
+    result = np.empty(joint.shape, dtype=np.int64)
+    for rows in blocks(joint, _SMALL):
+        counts = np.maximum(joint[rows] - taken[rows, None], 0)
+        own = np.arange(len(counts)), np.arange(len(joint))[rows]
+        counts[own] = kept[rows]
+        wanted = counts * fraction
+        wanted[own] = kept[rows]
+        wanted[own] += (counts - wanted).sum(axis=1)
+        result[rows] = wanted
+    return result
 
 
 def counts_for(wanted: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -84,41 +105,97 @@ def counts_for(wanted: np.ndarray, counts: np.ndarray, sizes: np.ndarray) -> np.
 
 
 def by_noise_rate(
-    groups: Sequence[np.ndarray], probabilities: np.ndarray, counts: np.ndarray, keep: int = 1
+    labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray, doubted: np.ndarray, keep: int = 1
 ) -> np.ndarray:
     """Per pair of given and true class, the samples whose probability of the true class leads the given one most.
 
     Args:
-        groups: row numbers of each given class, K arrays from `rows_by_class`.
+        labels: given labels, integer ``[N]``, values 0..K-1.
         probabilities: class probabilities, float ``[N, K]``.
         counts: samples to doubt per pair, integer ``[K, K]``; the diagonal is not used.
+        doubted: those whose label the model would not give, ``~agrees(labels, probabilities)``; no others are taken,
+            though they count.
         keep: a class of so many samples or fewer is left alone, and one of a single sample always.
 
     Returns:
-        bool ``[N]``: True = doubted.
+        bool ``[N]``: True = probably wrong.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
-        >>> by_noise_rate(rows_by_class(np.array([0, 0, 0, 1]), 2), p, np.array([[2, 1], [0, 1]]))
+        >>> by_noise_rate(np.array([0, 0, 0, 1]), p, np.array([[2, 1], [0, 1]]), p[:, 0] < 0.5)
         array([False,  True, False, False])
     """
-    mask = np.zeros(len(probabilities), dtype=bool)
-    for given, rows in enumerate(groups):
-        if len(rows) <= max(keep, 1):
-            continue
-        own = probabilities[rows, given]
-        for true in np.flatnonzero(counts[given] > 0):
-            if true != given:
-                lead = probabilities[rows, true] - own
-                mask[rows[largest(lead, counts[given, true])]] = True
+    mask = np.zeros(len(labels), dtype=bool)
+    enough = np.bincount(labels, minlength=len(counts)) > max(keep, 1)
+    suspects = np.flatnonzero(doubted)
+    sizes = np.bincount(labels[suspects], minlength=len(counts))
+    groups = np.split(suspects[order_by_class(labels[suspects], len(counts))], sizes.cumsum()[:-1])
+
+    def one(given: int) -> None:
+        rows, pairs = groups[given], np.flatnonzero(counts[given] > 0)
+        pairs = pairs[pairs != given]
+        width = max(1, _LEADS // max(1, len(rows)))
+        for true in (pairs[start : start + width] for start in range(0, len(pairs), width)):
+            taken, unsure = _leaders(probabilities, rows, given, true, counts[given, true])
+            mask[rows[taken]] = True
+            if len(unsure):
+                _take_from_all(mask, labels, probabilities, given, unsure, counts[given, unsure])
+
+    share(one, np.flatnonzero(enough).tolist())
+    mask &= doubted
     return mask
 
 
-def by_class(groups: Sequence[np.ndarray], probabilities: np.ndarray, counts: np.ndarray, keep: int = 1) -> np.ndarray:
+def _leaders(
+    probabilities: np.ndarray, rows: np.ndarray, given: int, true: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the doubted rows are among the `counts` largest leads of their class, and for which pairs that is open.
+
+    A lead that is large enough is larger than that of every sample which is not doubted, so that the doubted ones will
+    do. It is open where the cut falls lower, or between equal leads.
+    """
+    size = len(rows)
+    if not size:
+        return np.zeros(0, dtype=bool), true[:0]
+    lead = _leads(probabilities, rows, given, true)
+    wanted = np.minimum(counts, size)
+    top = min(size, int(wanted.max()) + 1)
+    tail = np.sort(np.partition(lead, size - top, axis=1)[:, size - top :], axis=1)
+    pair = np.arange(len(true))
+    cut, below = tail[pair, top - wanted], tail[pair, np.maximum(top - wanted - 1, 0)]
+    sure = (cut > _SURE) & ((below < cut) | (wanted == size))
+    return (lead[sure] >= cut[sure, None]).any(axis=0), true[~sure]
+
+
+def _leads(matrix: np.ndarray, rows: np.ndarray, given: int, true: np.ndarray) -> np.ndarray:
+    """The probability of each true class minus that of the given one, ``[len(true), len(rows)]``."""
+    if not matrix.flags.c_contiguous or 4 * len(true) < matrix.shape[1]:
+        lead = np.asarray(matrix[rows, true[:, None]])
+        lead -= matrix[rows, given]
+        return lead
+    lead = np.empty((len(true), len(rows)), dtype=matrix.dtype)
+    step = max(1, _VISIT // matrix.shape[1])
+    for part in (slice(start, start + step) for start in range(0, len(rows), step)):
+        block = matrix.take(rows[part], axis=0)  # far quicker than single entries
+        np.subtract(block.T[true], block[:, given], out=lead[:, part])
+    return lead
+
+
+def _take_from_all(
+    mask: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, given: int, true: np.ndarray, counts: np.ndarray
+) -> None:
+    """Mark the `counts` largest leads among all samples of a class."""
+    rows = np.flatnonzero(labels == given)
+    own = probabilities[rows, given]
+    for k, count in zip(true, counts, strict=True):
+        mask[rows[largest(probabilities[rows, k] - own, count)]] = True
+
+
+def by_class(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray, keep: int = 1) -> np.ndarray:
     """Per given class, the samples with the lowest probability of it: all that the diagonal of `counts` does not keep.
 
     Args:
-        groups: row numbers of each given class, K arrays from `rows_by_class`.
+        labels: given labels, integer ``[N]``, values 0..K-1.
         probabilities: class probabilities, float ``[N, K]``.
         counts: integer ``[K, K]``; its diagonal says how many samples of each class to keep.
         keep: a class of so many samples or fewer is left alone, and one of a single sample always.
@@ -128,14 +205,19 @@ def by_class(groups: Sequence[np.ndarray], probabilities: np.ndarray, counts: np
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
-        >>> by_class(rows_by_class(np.array([0, 0, 0, 1]), 2), p, np.array([[2, 1], [0, 1]]))
+        >>> by_class(np.array([0, 0, 0, 1]), p, np.array([[2, 1], [0, 1]]))
         array([False,  True, False, False])
     """
-    mask = np.zeros(len(probabilities), dtype=bool)
-    for given, rows in enumerate(groups):
+    mask = np.zeros(len(labels), dtype=bool)
+    small = labels.astype(np.min_scalar_type(len(counts) - 1))
+
+    def one(given: int) -> None:
+        rows = np.flatnonzero(small == given)
         doubted = len(rows) - counts[given, given]
         if len(rows) > max(keep, 1) and doubted > 0:
             mask[rows[largest(-probabilities[rows, given], doubted)]] = True
+
+    share(one, range(len(counts)))
     return mask
 
 
@@ -165,20 +247,18 @@ def largest(values: np.ndarray, count: int) -> np.ndarray:
     return mask
 
 
-def rows_by_class(labels: np.ndarray, classes: int) -> list[np.ndarray]:
-    """The row numbers of every class, each in ascending order.
+def order_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
+    """The row numbers sorted by class, each class's in ascending order: in linear time up to 65,536 classes.
 
     Args:
         labels: integer ``[N]``, values 0..K-1.
         classes: K.
 
     Returns:
-        K integer arrays.
+        int64 ``[N]``.
 
     Example:
-        >>> [rows.tolist() for rows in rows_by_class(np.array([1, 0, 1]), 3)]
-        [[1], [0, 2], []]
+        >>> order_by_class(np.array([1, 0, 1]), 2)
+        array([1, 0, 2])
     """
-    ends = np.cumsum(np.bincount(labels, minlength=classes))
-    small = labels.astype(np.uint16) if classes <= 1 << 16 else labels  # numpy sorts these in linear time
-    return np.split(np.argsort(small, kind="stable"), ends[:-1])
+    return np.argsort(labels.astype(np.min_scalar_type(classes - 1)), kind="stable")

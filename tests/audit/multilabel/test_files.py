@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.audit.multilabel.test_filter import noisy
 
 from thresher.audit.multilabel import find_label_issues, find_multilabel_in_files, multilabel_table
+from thresher.correct import correct
+from thresher.correct.suspects import classes_of
 from thresher.errors import UsageError
 
 CLASSES = ("ant", "bee", "cat 2", "007")
@@ -51,7 +53,7 @@ def test_every_form_says_the_same(
     assert table["key"].tolist() == keys
     order = [CLASSES.index(name) for name in classes]
     np.testing.assert_array_equal(table["is_label_issue"], find_label_issues(labels, p))
-    assert table["given"].tolist() == ["|".join(CLASSES[k] for k in order if row[k]) for row in labels]
+    assert table["given"].tolist() == ["|".join(CLASSES[k] for k in order if row[k]) or "(none)" for row in labels]
 
 
 def test_matrices_keep_their_order(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_matrices_keep_their_order(tmp_path: Path) -> None:
     pd.DataFrame({"labels": names(labels)}).to_csv(tmp_path / "names.csv", index=False)
     pd.DataFrame(p, columns=list(CLASSES)).to_csv(tmp_path / "p.csv", index=False)
     third, classes = find_multilabel_in_files(tmp_path / "names.csv", tmp_path / "p.csv")
-    assert third["given"].tolist() == [names(labels)[row] for row in third["row"]]
+    assert third["given"].tolist() == [names(labels)[row] or "(none)" for row in third["row"]]
     assert classes == CLASSES
 
 
@@ -83,7 +85,7 @@ def test_the_table_says_what_to_change() -> None:
     assert ((table["score_confident"] > 0) == flags).all()
     assert (np.diff(table["label_quality"][: flags.sum()]) > -1e-12).all()
     for one in table.to_dict("records"):
-        have, want = (set(str(one[name]).split("|")) - {""} for name in ("given", "suggested"))
+        have, want = (set(str(one[name]).split("|")) - {"(none)"} for name in ("given", "suggested"))
         phrases = {f"'{name}' should go" for name in have - want} | {f"'{name}' is missing" for name in want - have}
         assert {text.rpartition(" (p ")[0] for text in str(one["reasons"]).split("; ")} - {""} == phrases
         changed = [p[one["row"], CLASSES.index(name)] for name in want - have]
@@ -99,6 +101,28 @@ def test_the_columns_are_those_of_every_issues_file() -> None:
     table = multilabel_table(labels, p, keys=[f"k{row}" for row in range(100)], classes=CLASSES)
     first = ["key", "row", "given", "suggested", "p_suggested", "label_quality", "p_wrong"]
     assert list(table.columns) == [*first, "is_label_issue", "reasons", "score_confident"]
+
+
+def test_the_table_can_be_corrected_and_read_again(tmp_path: Path) -> None:
+    labels, p = noisy(4, n=200, classes=4)
+    labels[:20] = False
+    keys = [f"k{row}" for row in range(200)]
+    table = multilabel_table(labels, p, keys=keys, classes=CLASSES)
+    assert (table["given"] == "(none)").any()
+    assert not (table[["given", "suggested"]] == "").any(axis=None)  # no label would mean to leave the sample out
+    done = correct(table, "relabel", classes_of(table), min_confidence=0)
+    assert done.counts["changed"] == table["is_label_issue"].sum() > 0
+    done.table.to_csv(tmp_path / "labels.csv", index=False)
+    pd.DataFrame(p, columns=list(CLASSES)).assign(key=keys).to_csv(tmp_path / "probs.csv", index=False)
+    again, _ = find_multilabel_in_files(tmp_path / "labels.csv", tmp_path / "probs.csv")
+    suggested = table.set_index("key")["suggested"].where(table.set_index("key")["is_label_issue"])
+    suggested = suggested.fillna(table.set_index("key")["given"])
+    assert again.set_index("key")["given"].to_dict() == suggested.to_dict()
+
+
+def test_a_class_that_would_stand_for_none_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"a class is called '\(none\)', which stands for samples without any class"):
+        multilabel_table([[0], [1]], np.eye(2), keys=["a", "b"], classes=["(none)", "x"])
 
 
 def test_no_samples() -> None:

@@ -22,6 +22,9 @@ from thresher.errors import UsageError
 SEPARATOR = "|"
 """Between the class names of one sample, in the table and in files; files may have semicolons instead."""
 
+NONE = "(none)"
+"""A sample without any class, in the table and in files: an empty label would mean to leave the sample out."""
+
 _COLUMNS = ("labels", "label")
 _DAMAGED = (OSError, ValueError, EOFError, SyntaxError)
 _NAMED = 3
@@ -36,7 +39,7 @@ def find_multilabel_in_files(labels: str | Path, probs: str | Path) -> tuple[pd.
 
     Args:
         labels: a table (``.csv``, ``.tsv``, ``.parquet``) with a column ``labels`` (or ``label``) of class names
-            separated by ``|`` or ``;``, empty for a sample without any; or with one column of 0 and 1 per class; or a
+            separated by ``|`` or ``;``, empty or ``(none)`` for a sample without any; or with one column of 0 and 1 per class; or a
             ``.npy`` matrix of 0 and 1.
         probs: a table with one column per class, named as the class or ``p_<class>``, or a ``.npy`` matrix.
 
@@ -55,7 +58,7 @@ def find_multilabel_in_files(labels: str | Path, probs: str | Path) -> tuple[pd.
         ...     _ = probs.write_text("\n".join(lines))
         ...     table, classes = find_multilabel_in_files(labels, probs)
         >>> classes, table[["key", "given", "suggested", "reasons"]].to_dict("records")[0]
-        (('cat', 'dog'), {'key': 'e', 'given': 'cat', 'suggested': '', 'reasons': "'cat' should go (p 0.10)"})
+        (('cat', 'dog'), {'key': 'e', 'given': 'cat', 'suggested': '(none)', 'reasons': "'cat' should go (p 0.10)"})
     """
     values, header, prob_keys = _probabilities(Path(probs))
     given, classes, keys = _labels(Path(labels), header)
@@ -83,14 +86,14 @@ def multilabel_table(
 
     Returns:
         The columns of ``issues.csv``: ``key, row, given, suggested, p_suggested, label_quality, p_wrong,
-        is_label_issue, reasons, score_confident``. ``given`` and ``suggested`` are class names between ``|``; suggested
-        is given, with the doubted classes turned round; ``p_suggested`` is the lowest probability of an answer that
+        is_label_issue, reasons, score_confident``. ``given`` and ``suggested`` are class names between ``|``, ``(none)``
+        where there are none; suggested is given, with the doubted classes turned round; ``p_suggested`` is the lowest probability of an answer that
         is turned round, or of any answer where none is; ``label_quality`` the aggregated self-confidence; ``p_wrong``
         is empty; ``score_confident`` is 1 - ``label_quality`` where a class is doubted, and -``label_quality``
         elsewhere.
 
     Raises:
-        UsageError: arrays that do not fit together; another number of keys or names; ``|`` in a name.
+        UsageError: arrays that do not fit together; another number of keys or names; ``|`` in a name, or the name ``(none)``.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.8, 0.9], [0.1, 0.8], [0.2, 0.1], [0.1, 0.2]])
@@ -105,6 +108,8 @@ def multilabel_table(
     barred = [name for name in classes if SEPARATOR in name]
     if barred:
         raise UsageError(f"the class {barred[0]!r} has a {SEPARATOR} in its name, which separates names: rename it")
+    if NONE in classes:
+        raise UsageError(f"a class is called {NONE!r}, which stands for samples without any class: rename it")
     wrong = wrong_labels(given, probabilities, Request())
     quality, flagged = get_label_quality_scores(given, probabilities), wrong.any(axis=1)
     believed = np.where(given, probabilities, 1 - probabilities)
@@ -133,7 +138,7 @@ def _joined(chosen: np.ndarray, classes: Sequence[str]) -> list[str]:
     result: list[list[str]] = [[] for _ in chosen]
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         result[row].append(classes[column])
-    return [SEPARATOR.join(names) for names in result]
+    return [SEPARATOR.join(names) or NONE for names in result]
 
 
 def _reasons(given: np.ndarray, wrong: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:
@@ -212,6 +217,8 @@ def _split(cell: object) -> list[str]:
     if isinstance(cell, list | tuple | np.ndarray):
         return [as_text(one).strip() for one in cell]
     text = as_text(cell)
+    if text.strip() == NONE:
+        return []
     return [name.strip() for name in text.replace(";", SEPARATOR).split(SEPARATOR) if name.strip()]
 
 
