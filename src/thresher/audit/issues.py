@@ -44,8 +44,8 @@ def issues_table(
         classes: class names, K of them.
         rows: row numbers of the samples, integer ``[N]``; 0..N-1 by default.
         combined: all evidence together, from `thresher.audit.combine.combine`; `p_wrong` may be NaN where it is not
-            asked for. It is shown as evidence named ``combined``, whose score is the log-odds of `p_wrong` above those of
-            the cut (`thresher.audit.calibrate.best_cut`).
+            asked for. It is shown as evidence named ``combined``, whose score is the log-odds of `p_wrong` above those
+            of the cut (`thresher.audit.calibrate.best_cut`).
         kinds: what else may be the matter with the samples, or None.
         p_wrong: probability that the label is wrong, float ``[N]``, where `combined` shall not decide; shown only.
 

@@ -1,16 +1,18 @@
 """What the decisions so far say: how good the probabilities were, what the rest is worth, and whether to go on."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit
 
-from thresher.audit.planning import at_least_zero, check_range, expected, share, stopping_point
+from thresher.audit.calibrate import logistic
+from thresher.audit.planning import check_range, expected, share, stopping_point
 from thresher.audit.scores import interval
 from thresher.errors import UsageError
 
 _NEXT = 100  # how many more labels the advice looks ahead
-_STEPS = 50
+_FLATTEST = 0.05
+_LOOSE = np.array([1.0, 2.0])  # deviations of the priors of slope and offset
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,17 @@ def acceptance(p_wrong: np.ndarray, wrong: np.ndarray, bins: int = 10) -> list[B
     ]
 
 
-def recalibrated(p_wrong: np.ndarray, seen: np.ndarray, wrong: np.ndarray, strength: float = 1.0) -> np.ndarray:
+def recalibrated(p_wrong: np.ndarray, seen: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     """Probabilities that agree with what people have decided so far.
 
     logit p' = a + b logit p (Cox, "Two further applications of a model for binary regression", Biometrika 1958), with
-    a and log b drawn towards 0 by a normal prior of variance 1 / strength, so that few decisions change little and
-    the order stays. The maximum is found by Newton's method with halved steps.
+    a drawn towards 0 and b towards 1 by normal priors, so that few decisions change little; b stays above 0, and with
+    it the order.
 
     Args:
         p_wrong: float ``[N]``; NaN stays NaN.
         seen: float ``[n]``, the `p_wrong` of the labels that were decided.
         wrong: bool ``[n]``, whether people called them wrong.
-        strength: of the prior; 0 or more.
 
     Returns:
         float64 ``[N]``.
@@ -92,15 +93,16 @@ def recalibrated(p_wrong: np.ndarray, seen: np.ndarray, wrong: np.ndarray, stren
 
     Example:
         >>> few = recalibrated(np.array([0.9, 0.5]), np.full(40, 0.9), np.arange(40) < 10)
-        >>> bool(0.25 < few[0] < 0.35), bool(few[1] < few[0])
+        >>> bool(0.25 < few[0] < 0.4), bool(few[1] < few[0])
         (True, True)
     """
     p, said = _pairs(seen, wrong)
-    a, log_b = _fit(_logit(p), said, at_least_zero(strength, "strength"))
+    features = np.stack([logit(_inside(p)), np.ones(len(p))], axis=1)
+    slope, offset = logistic(features, said, np.array([1.0, 0.0]), _LOOSE)
     values = np.array(p_wrong, dtype=np.float64)
     known = ~np.isnan(values)
     check_range(values[known])
-    values[known] = _sigmoid(a + math.exp(log_b) * _logit(values[known]))
+    values[known] = expit(max(slope, _FLATTEST) * logit(_inside(values[known])) + offset)
     return values
 
 
@@ -128,7 +130,7 @@ def advice(
         >>> advice(np.full(500, 0.6), np.zeros(0), np.zeros(0), rate=20)
         'Go on: about 60 of the next 100 labels are expected to be wrong (50 to 70), and 500 are worth it, 25 minutes.'
         >>> advice(np.full(500, 0.6), np.full(200, 0.6), np.zeros(200))
-        'Stop here: only about 2 of the next 100 labels are expected to be wrong, and about 10 of all 500 that remain.'
+        'Stop here: only about 1 of the next 100 labels are expected to be wrong, and about 3 of all 500 that remain.'
     """
     rest = recalibrated(p_wrong, seen, wrong)
     rest = rest[~np.isnan(rest)]
@@ -156,40 +158,8 @@ def _pairs(seen: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return p[known], said[known]
 
 
-def _logit(p: np.ndarray) -> np.ndarray:
-    inside = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(0.5 * (1 + np.tanh(x / 2)))
-
-
-def _loss(theta: np.ndarray, x: np.ndarray, y: np.ndarray, strength: float) -> float:
-    z = theta[0] + np.exp(theta[1]) * x
-    return float((np.logaddexp(0, z) - y * z).sum() + strength / 2 * (theta @ theta))
-
-
-def _fit(x: np.ndarray, y: np.ndarray, strength: float) -> tuple[float, float]:
-    """The intercept and the logarithm of the slope with the highest posterior density."""
-    theta, now = np.zeros(2), math.inf
-    for _ in range(_STEPS):
-        slope = np.exp(theta[1]) * x
-        p = _sigmoid(theta[0] + slope)
-        error, weight = p - y, p * (1 - p)
-        gradient = np.array([error.sum(), (error * slope).sum()]) + strength * theta
-        mixed = (weight * slope).sum()
-        # the expected curvature: never negative, unlike the exact one, which holds error * slope too
-        curvature = np.array([[weight.sum(), mixed], [mixed, (weight * slope**2).sum()]]) + (strength + 1e-9) * np.eye(
-            2
-        )
-        step, before = np.linalg.solve(curvature, gradient), _loss(theta, x, y, strength)
-        while (now := _loss(theta - step, x, y, strength)) > before and np.abs(step).max() > 1e-9:
-            step = step / 2
-        theta = theta - step
-        if before - now < 1e-10:
-            break
-    return float(theta[0]), float(theta[1])
+def _inside(p: np.ndarray) -> np.ndarray:
+    return np.clip(p, 1e-6, 1 - 1e-6)
 
 
 def _whole(value: float) -> str:
