@@ -52,7 +52,7 @@ from thresher.audit.neighbours import Neighbours
 from thresher.audit.scores import detection
 from thresher.audit.votes import neighbour_evidence, neighbour_votes
 from thresher.bench import machine
-from thresher.engine.checkpoint import write_atomically
+from thresher.disk import write_atomically
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Study

@@ -31,7 +31,7 @@ import thresher as th
 from thresher import data as sources
 from thresher.audit.anchors import anchor_transition
 from thresher.bench import balanced, machine
-from thresher.engine.checkpoint import write_atomically
+from thresher.disk import write_atomically
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Study
 from thresher.findings import cross_fitted

@@ -22,7 +22,8 @@ from thresher import data as sources
 from thresher import methods as zoo
 from thresher.api import fit
 from thresher.data import Data
-from thresher.engine.checkpoint import Interrupted, write_atomically
+from thresher.disk import write_atomically
+from thresher.engine.checkpoint import Interrupted
 from thresher.engine.method import Method, hyperparameters
 from thresher.errors import ThresherError, UsageError
 from thresher.jobs import versions

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from thresher import methods as zoo
 from thresher import nets
+from thresher.disk import plain_disk_errors, write_atomically
 from thresher.engine import checkpoint, state
 from thresher.engine.combine import Combination
 from thresher.engine.options import resolve
@@ -128,10 +129,10 @@ def export(model: Model, described: Mapping[str, Any], path: Path, kind: str) ->
     example = torch.zeros(2, *shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with checkpoint.plain_disk_errors(path):
+        with plain_disk_errors(path):
             (_to_torch if kind == "torch" else _to_onnx)(model, example, temporary)
             facts = {"classes": described["data"]["classes"], "input": [None, *shape], "dtype": str(example.dtype)[6:]}
-            checkpoint.write_atomically(beside, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+            write_atomically(beside, json.dumps(facts, indent=1, ensure_ascii=False).encode())
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

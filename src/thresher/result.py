@@ -19,7 +19,7 @@ from thresher.audit.issues import counted
 from thresher.audit.scores import detection
 from thresher.data import Data, Lazy, Reader, Reading
 from thresher.data.arrays import DAMAGED, ArrayReader
-from thresher.engine.checkpoint import write_atomically
+from thresher.disk import write_atomically
 from thresher.engine.evaluate import Judge
 from thresher.errors import ThresherError, UsageError
 from thresher.model import Model, export, load_model

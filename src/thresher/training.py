@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 
 from thresher import nets
-from thresher.engine.checkpoint import Interrupted, plain_disk_errors, write_atomically
+from thresher.disk import plain_disk_errors, write_atomically
+from thresher.engine.checkpoint import Interrupted
 from thresher.engine.evaluate import Held, predict_rows
 from thresher.engine.runtime import PeerLost, Runtime
 from thresher.engine.study import Material, Study

@@ -159,7 +159,7 @@ def _pairs(seen: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _inside(p: np.ndarray) -> np.ndarray:
-    return np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.clip(p, 1e-6, 1 - 1e-6))
 
 
 def _whole(value: float) -> str:

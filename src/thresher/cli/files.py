@@ -25,6 +25,6 @@ def refuse_existing(path: Path | None) -> None:
 
 def write(path: Path, content: str) -> None:
     """Write a text whole or not at all."""
-    from thresher.engine.checkpoint import write_atomically
+    from thresher.disk import write_atomically
 
     write_atomically(path, content.encode())

@@ -44,7 +44,7 @@ def noise(
     """Make labels wrong on purpose, and keep a record of it: labels, realised rate and transition matrix."""
     from thresher.cli.train import told
     from thresher.data import Reading, load
-    from thresher.engine.checkpoint import write_atomically
+    from thresher.disk import write_atomically
     from thresher.labelling import put_in
     from thresher.noise import hopeless
 

@@ -95,7 +95,7 @@ def begin(folder: Path, wanted: Mapping[str, Any]) -> None:
     Raises:
         UsageError: it holds something else, or cannot be written.
     """
-    from thresher.engine.checkpoint import plain_disk_errors, write_atomically
+    from thresher.disk import plain_disk_errors, write_atomically
 
     note = folder / "study.json"
     if note.exists():

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from thresher.engine.checkpoint import plain_disk_errors
+from thresher.disk import plain_disk_errors, sync
 from thresher.errors import UsageError
 
 _JOURNAL = "journal.json"
@@ -94,7 +94,7 @@ def place(folder: Path, files: Mapping[Path, str], sums: Mapping[Path, str]) -> 
                 raise UsageError(f"{path} exists, and nothing is overwritten: choose another --out, or move it away")
             (folder / name).rename(path)
             done.append(path)
-        _sync_one(folder.parent)
+        sync(folder.parent)
     except BaseException:
         for path in done:
             _remove(path)
@@ -111,7 +111,7 @@ def take_back(folder: Path, files: Mapping[Path, str]) -> None:
     _note(folder, files)
     for number, path in enumerate(files):
         path.rename(folder / f"gone-{number}")
-    _sync_one(folder.parent)
+    sync(folder.parent)
 
 
 def digest(path: Path) -> str:
@@ -177,9 +177,9 @@ def _note(folder: Path, files: Mapping[Path, str]) -> None:
     data = json.dumps({path.name: told for path, told in files.items()}).encode()
     temporary = folder / f"{_JOURNAL}.tmp"
     temporary.write_bytes(data)
-    _sync_one(temporary)
+    sync(temporary)
     temporary.rename(folder / _JOURNAL)
-    _sync_one(folder)
+    sync(folder)
 
 
 def _journal(folder: Path) -> dict[str, str]:
@@ -210,15 +210,7 @@ def _sync(path: Path) -> None:
         for parent, _, files in os.walk(path):
             for name in files:
                 if not Path(parent, name).is_symlink() and Path(parent, name).stat().st_nlink == 1:
-                    _sync_one(Path(parent, name))
-            _sync_one(Path(parent))
+                    sync(Path(parent, name))
+            sync(Path(parent))
     else:
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)

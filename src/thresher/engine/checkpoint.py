@@ -6,7 +6,6 @@ checksum of every file), and `rank<r>.safetensors` for what the ranks of a run h
 """
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from thresher.disk import plain_disk_errors, sync, write_atomically
 from thresher.engine.state import apart, flatten, load_apart, load_state, load_weights, state, unflatten, weights
 from thresher.errors import ThresherError
 
@@ -35,46 +35,6 @@ _ROWS = 65_536
 
 class Interrupted(ThresherError):
     """The run was asked to stop, and saved where it stands."""
-
-
-@contextlib.contextmanager
-def plain_disk_errors(where: Path) -> Iterator[None]:
-    """Say in one sentence when the disk is full or not writable."""
-    try:
-        yield
-    except (OSError, safetensors.SafetensorError) as error:
-        if _is_full(error):
-            raise ThresherError(f"no space is left on the device of {where}: free some and resume") from error
-        reason = getattr(error, "strerror", None) or error
-        raise ThresherError(f"{where} cannot be written ({reason}): check the folder") from error
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether an error means a full disk; safetensors has its number in the text, numpy only says it wrote less."""
-    full = (errno.ENOSPC, errno.EDQUOT)
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in full
-    return any(f"os error {number})" in str(error) for number in full) or "requested and" in str(error)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """A file appears whole or not at all, also when the machine stops."""
-    with plain_disk_errors(path):
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
@@ -98,7 +58,7 @@ def write(run: "Run", folder: Path, extra: dict[str, Any]) -> None:
             if folder.exists():  # the same place was reached again after a resume from an older checkpoint
                 remove(folder)
             temporary.replace(folder)
-            _sync_folder(folder.parent)
+            sync(folder.parent)
     runtime.barrier()
 
 

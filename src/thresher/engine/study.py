@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from thresher.disk import plain_disk_errors, write_atomically
 from thresher.engine import checkpoint, state
 from thresher.engine.checkpoint import Checkpoints
 from thresher.engine.combine import Combination
@@ -152,12 +153,12 @@ class Study:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         lines = "".join(json.dumps(record) + "\n" for record in judge.history)
-        checkpoint.write_atomically(folder / "metrics.jsonl", lines.encode())
+        write_atomically(folder / "metrics.jsonl", lines.encode())
         return folder / "metrics.jsonl"
 
     def _record(self, name: str | None, metrics: Path | None, record: dict[str, Any]) -> None:
         if metrics is not None:
-            with checkpoint.plain_disk_errors(metrics), metrics.open("a") as file:
+            with plain_disk_errors(metrics), metrics.open("a") as file:
                 file.write(json.dumps(record) + "\n")
         self.report(name, record)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thresher.data.arrays import DAMAGED
-from thresher.engine.checkpoint import plain_disk_errors, write_atomically
+from thresher.disk import plain_disk_errors, write_atomically
 from thresher.errors import ThresherError
 
 if TYPE_CHECKING:

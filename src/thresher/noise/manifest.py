@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.engine.checkpoint import write_atomically
+from thresher.disk import write_atomically
 from thresher.errors import UsageError
 
 VERSION = 1

@@ -13,8 +13,8 @@ import pandas as pd
 from torch import nn
 
 from thresher.data import Data
+from thresher.disk import plain_disk_errors, write_atomically
 from thresher.engine import passes
-from thresher.engine.checkpoint import plain_disk_errors, write_atomically
 from thresher.engine.evaluate import Held, Judge
 from thresher.engine.method import Method
 from thresher.engine.options import Options

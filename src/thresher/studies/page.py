@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.figure
 import pandas as pd
 
-from thresher.engine.checkpoint import plain_disk_errors, write_atomically
+from thresher.disk import plain_disk_errors, write_atomically
 from thresher.errors import ThresherError
 from thresher.report import svg
 from thresher.report.page import stylesheet, template

@@ -10,7 +10,7 @@ import numpy as np
 
 from thresher.audit.streaming.npy import Rows, open_npy
 from thresher.audit.streaming.parquet import ParquetRows, parquet
-from thresher.audit.streaming.workspace import replacing
+from thresher.disk import replacing
 from thresher.errors import UsageError
 
 _STEP = 1 << 16

@@ -11,7 +11,7 @@ from thresher.audit.streaming.listing import BINS, ROW, Listing, score_bin
 from thresher.audit.streaming.npy import NpyRows
 from thresher.audit.streaming.passes import State
 from thresher.audit.streaming.search import Search, Work
-from thresher.audit.streaming.workspace import plain_disk_errors, replacing
+from thresher.disk import plain_disk_errors, replacing
 
 COLUMNS = (
     *("key", "row", "given", "suggested", "p_suggested", "label_quality", "p_wrong", "is_label_issue", "reasons"),

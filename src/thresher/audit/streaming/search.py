@@ -14,7 +14,8 @@ from thresher.audit.streaming.executors import Spread
 from thresher.audit.streaming.npy import Rows
 from thresher.audit.streaming.passes import Chunk, Joint, Pass, State, Sums, calibrated, complaint, thresholds
 from thresher.audit.streaming.selection import Flags, Histograms, Ranking, flagged
-from thresher.audit.streaming.workspace import Workspace, plain_disk_errors
+from thresher.audit.streaming.workspace import Workspace
+from thresher.disk import plain_disk_errors
 from thresher.errors import UsageError
 
 _CHUNK = 1 << 18  # entries of a matrix that are computed with at a time

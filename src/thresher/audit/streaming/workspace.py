@@ -1,17 +1,16 @@
 """The folder beside an output that holds what is known so far, so that a killed search goes on where it was."""
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from thresher.errors import ThresherError, UsageError
+from thresher.disk import plain_disk_errors, replacing
+from thresher.errors import UsageError
 
 FORMAT = 1
 _ENDS = 1 << 16
@@ -33,44 +32,6 @@ def fingerprint(files: Iterable[Path]) -> str:
             file.seek(max(0, facts.st_size - _ENDS))
             digest.update(file.read(_ENDS))
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def plain_disk_errors(where: Path) -> Iterator[None]:
-    """Say in one sentence that a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise ThresherError(f"{where} cannot be written ({error.strerror}): free space or check the folder") from error
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears whole, or not at all, also when the machine stops.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with replacing(Path(folder) / "a") as file:
-        ...         _ = file.write(b"all of it")
-        ...     (Path(folder) / "a").read_bytes()
-        b'all of it'
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with plain_disk_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class Workspace:
