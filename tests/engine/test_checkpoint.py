@@ -22,8 +22,9 @@ from tests.engine.jobs import toy_run, trained
 from torch import Tensor
 
 import thresher as th
+from thresher.disk import plain_disk_errors
 from thresher.engine import checkpoint
-from thresher.engine.checkpoint import Checkpoints, Interrupted, plain_disk_errors
+from thresher.engine.checkpoint import Checkpoints, Interrupted
 from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Judge
 from thresher.engine.loop import train
