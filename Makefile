@@ -24,7 +24,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundl
 export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: help setup demo test lint format
+.PHONY: help setup demo test lint format browser
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,8 +35,15 @@ setup: $(READY)  ## make .venv, with everything in it
 demo: $(READY)  ## train on digits with wrong labels, find them, write a report
 	$(BIN)/thresher demo
 
-test: lint  ## all that CI runs: format, lint, types, doctests, tests
+test: lint browser  ## all that CI runs: format, lint, types, doctests, tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+# The review page is tested in Debian's Chromium. Where it is neither there nor to be installed, these tests are skipped,
+# or fail with THRESHER_BROWSER=required, as in CI.
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -qq >/dev/null 2>&1 && apt-get install -y -qq chromium >/dev/null 2>&1; } \
+		|| echo "chromium is not installed, so the tests of the review page in a browser cannot run" >&2
 
 lint: $(READY)  ## format check, lint, types
 	$(BIN)/ruff format --check
