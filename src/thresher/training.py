@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from thresher import nets
+from thresher.data.delimited import as_csv
 from thresher.disk import plain_disk_errors, write_atomically
 from thresher.engine.checkpoint import Interrupted
 from thresher.engine.evaluate import Held, predict_rows
@@ -88,9 +89,9 @@ def train(job: Job, progress: Progress = lambda name, record: None) -> Result:
         found, tested = _outcome(study, job)
         if runtime.rank == 0:
             if tested is not None:
-                write_atomically(job.folder / TEST, tested.to_csv(index=False).encode())
+                write_atomically(job.folder / TEST, as_csv(tested).encode())
             stored.write(job.folder, found)
-            write_atomically(job.folder / "issues.csv", found.issues.to_csv(index=False).encode())
+            write_atomically(job.folder / "issues.csv", as_csv(found.issues).encode())
         runtime.barrier()
         result = load(job.folder)
         if runtime.rank == 0:
@@ -153,14 +154,14 @@ def _write_start(job: Job, inputs: Inputs) -> None:
 
 def _write_facts(job: Job, inputs: Inputs) -> None:
     """What does not change any more: the rows, how more of them are read, known noise, a frozen network."""
-    write_atomically(job.folder / ROWS, job.data.marks().to_csv(index=False).encode())
+    write_atomically(job.folder / ROWS, as_csv(job.data.marks()).encode())
     if job.data.reader is not None:
         write_reader(job.folder / READER, job.data.reader)
     if inputs.frozen is not None:
         write_atomically(job.folder / BODY, inputs.frozen.saved())
     if job.labelling.before is not None:
         changes = label_changes(job)
-        write_atomically(job.folder / CHANGES, changes.to_csv(index=False).encode())
+        write_atomically(job.folder / CHANGES, as_csv(changes).encode())
     if job.noise is not None:
         with plain_disk_errors(job.folder):
             job.noise.save(job.folder / "noise.npz")

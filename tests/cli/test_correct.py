@@ -158,7 +158,7 @@ def test_decisions_of_people(table: str, thresher: Call) -> None:
     said = thresher("correct", table, "--policy", "review", "--decisions", ann, "--then", "relabel", "--out", "new.csv")
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[:3] == [
-        "applied 2 decisions: changed 0 labels, left 1 rows out, split 0 labels between classes",
+        "applied 2 decisions: changed 0 labels, left 1 row out, split 0 labels between classes",
         "then changed 1 of 4 labels (suspects: 2, changed where p_suggested is 0.9 or more)",
         "  cat -> dog: 1",
     ]
@@ -193,7 +193,7 @@ def test_decisions_in_the_run(workplace: Path, thresher: Call) -> None:
     with Log("run/decisions.jsonl") as log:
         log.append(decide("c", "accept", given="cat", suggested="dog", annotator="ann"))
         said = thresher("correct", "run", "--policy", "review", "--out", "new.csv")  # while the review is open
-    assert said.out.startswith("applied 1 decisions: changed 1 labels")
+    assert said.out.startswith("applied 1 decision: changed 1 label")
     assert thresher("correct", "run", "--policy", "drop", "--out", "drop.csv").code == 0  # other policies do not look
 
 

@@ -39,10 +39,9 @@ def test_words_for_people(table: str, thresher: Call, served: list[dict[str, Any
     port = served[0]["port"]
     assert (said.code, served[0]["browser"], served[0]["host"]) == (0, True, "127.0.0.1")
     assert said.out == (
-        f"http://127.0.0.1:{port}/?token=secret\n"
-        "decided 0 of 6 rows: issues.decisions.jsonl\n"
-        "next: thresher correct issues.csv --policy review --out corrected.csv --decisions issues.decisions.jsonl\n"
+        f"http://127.0.0.1:{port}/?token=secret\ndecided 0 of 6 rows\n"  # there is nothing to be corrected by
     )
+    assert not Path("issues.decisions.jsonl").exists()
     assert said.err.splitlines() == [
         "6 rows, 0 decided by ann; Ctrl-C ends the review",
         "about 4 of 6 suspects are expected to be wrong (2 to 6)",
@@ -64,11 +63,19 @@ def test_json(table: str, thresher: Call, served: list[dict[str, Any]]) -> None:
     assert not served[0]["browser"]
 
 
+def test_no_next_step_where_all_was_undone(table: str, thresher: Call, served: list[dict[str, Any]]) -> None:
+    with Log("issues.decisions.jsonl") as log:
+        log.append(decide("a", "bad", given="cat", annotator="ann"))
+        log.undo("ann")
+    said = thresher("review", table, "--data", "images", "--annotator", "ann")
+    assert said.out.splitlines()[1:] == ["decided 0 of 6 rows: issues.decisions.jsonl"]
+
+
 def test_what_is_asked_for(table: str, thresher: Call, served: list[dict[str, Any]]) -> None:
     said = thresher("review", table, "--data", "images", "--blind", 3, "--hide-suggestion", "--decisions", "d.jsonl")
     queue = served[0]["review"].session.queue
     assert (said.code, len(queue), queue.blind, queue.hidden) == (0, 9, True, True)
-    assert Path("d.jsonl").is_file()
+    assert served[0]["review"].log.path == Path("d.jsonl")
     thresher("review", table, "--data", "images", "--budget", 0.2)
     assert len(served[1]["review"].session.queue) == 4
     assert served[1]["review"].session.annotator

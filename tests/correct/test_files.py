@@ -9,8 +9,10 @@ import pytest
 
 from thresher.correct import Suspects, correct, origin, read, write
 from thresher.correct.formats import places
+from thresher.data.delimited import read_table
 from thresher.errors import ThresherError, UsageError
 from thresher.result import FORMAT
+from thresher.review.cards import Cards
 
 PETS = ("bird", "cat", "dog")
 
@@ -86,6 +88,44 @@ def test_semicolons_and_a_mark_as_spreadsheets_write_them(tmp_path: Path) -> Non
         assert correct(suspects.issues, "relabel", suspects.classes).table["label"].tolist() == ["dog", "dog"]
 
 
+@pytest.mark.parametrize(("yes", "no"), [("WAHR", "FALSCH"), ("VRAI", "FAUX"), ("TRUE", "FALSE")])
+def test_a_spreadsheet_of_another_language(tmp_path: Path, yes: str, no: str) -> None:
+    columns = "key;given;suggested;p_suggested;p_wrong;is_label_issue;reasons;score_loss"
+    lines = [columns, f" a,1;cat;dog;0,95;0,9;{yes};w, z;0,5", f"b,2;dog;dog;;;{no};;-1,5", ""]
+    (tmp_path / "mine.csv").write_text("\r\n".join(lines), encoding="utf-8", newline="")
+    suspects = read(tmp_path / "mine.csv")
+    with pytest.warns(UserWarning, match="'cat'"):
+        done = correct(suspects.issues, "relabel", suspects.classes)
+    assert done.table.to_dict("list") == {"key": [" a,1", "b,2"], "label": ["dog", "dog"]}
+    assert suspects.issues["reasons"].tolist() == ["w, z", ""]
+    cards = Cards.of(suspects.issues, suspects.classes)
+    assert (cards.p_wrong[0], cards.doubters[cards.witnesses[0]]) == (0.9, "loss")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"key,given,suggested\na,cat,dog,\n", "line 2 of .* has 4 cells .* and the header 3"),
+        ("key,given\n\xe9,x\n".encode("latin-1"), "is not UTF-8 text, for line 2"),
+        ("key,given\na,x\n".encode("utf-16"), "is UTF-16 text"),
+        (b"key,given,suggested\n", "the table of issues has no rows"),
+    ],
+)
+def test_damage_by_a_spreadsheet_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path / "mine.csv")
+
+
+def test_a_carriage_return_in_a_key_survives(tmp_path: Path, issues: pd.DataFrame) -> None:
+    issues["key"] = ["a\rb.png", "\r", "c\r\nd", "e\nf", "g,h", 'i"j']
+    suspects = Suspects(issues, PETS)
+    paths = write(correct(issues, "drop", PETS), tmp_path / "new.csv", suspects)
+    label = dict(zip(*(read_table(paths["out"], exact=True)[name] for name in ("key", "label")), strict=True))
+    assert sorted(label) == sorted(issues["key"])
+    assert (label["a\rb.png"] == "") == bool(issues["is_label_issue"].iloc[0])
+
+
 @pytest.mark.parametrize("name", ["new.csv", "new.changes.csv", "new.json"])
 def test_nothing_is_overwritten(tmp_path: Path, issues: pd.DataFrame, name: str) -> None:
     (tmp_path / name).write_text("mine", encoding="utf-8")
@@ -107,6 +147,8 @@ def test_places_that_are_refused(tmp_path: Path) -> None:
         places("./", "folder")
     with pytest.raises(UsageError, match="there is no folder"):
         places(tmp_path / "absent" / "new.csv")
+    with pytest.raises(UsageError, match="has a name of more than 243 bytes"):
+        places(tmp_path / f"{'é' * 120}.csv")
     (tmp_path / "new.csv").symlink_to("nowhere")
     with pytest.raises(UsageError, match="exists"):
         places(tmp_path / "new.csv")
@@ -131,7 +173,7 @@ def test_sources_that_are_refused(tmp_path: Path, issues: pd.DataFrame) -> None:
         read(tmp_path / "absent")
     for content in (b"", b"\xff\xfe\x00", b'key,given\n"a,b\n'):
         (tmp_path / "bad.csv").write_bytes(content)
-        with pytest.raises(UsageError, match=r"bad\.csv cannot be read|no column"):
+        with pytest.raises(UsageError, match=r"cannot be read: .*bad\.csv|no column"):
             read(tmp_path / "bad.csv")
 
 

@@ -72,6 +72,13 @@ def test_ambiguous_labels_are_shared_out(issues: pd.DataFrame) -> None:
     assert not dropped.soft
 
 
+def test_decisions_about_other_given_labels_are_told(issues: pd.DataFrame) -> None:
+    said = state_of(one("d", "accept"), one("a", "keep", given="bird"))
+    with pytest.warns(UserWarning, match=r"1 of 2 decisions .* the first is about 'a', then 'bird' and now 'dog'"):
+        done = correct(issues, "review", PETS, decisions=said)
+    assert done.table["label"].tolist()[:1] == ["bird"]  # what a person said counts all the same
+
+
 @pytest.mark.parametrize("then", ["keep", "relabel", "drop", "weight", "soften"])
 def test_on_top_of_a_policy(issues: pd.DataFrame, then: str) -> None:
     said = state_of(one("d", "keep"), one("e", "accept"), one("a", "skip"))
@@ -99,7 +106,7 @@ def test_on_top_of_a_policy(issues: pd.DataFrame, then: str) -> None:
 
 
 def test_soften_leaves_rows_out_where_people_do(issues: pd.DataFrame) -> None:
-    said = state_of(one("d", "bad"), one("a", "ambiguous", labels=("bird", "cat")))
+    said = state_of(one("d", "bad"), one("a", "ambiguous", given="dog", labels=("bird", "cat")))
     done = correct(issues, "review", PETS, decisions=said, then="soften")
     rows = done.table.set_index("key")[["p_bird", "p_cat", "p_dog"]]
     assert rows.loc["d"].isna().all()

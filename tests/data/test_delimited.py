@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from thresher.data.delimited import named, read_table, refuse_missing
+from thresher.data.delimited import as_csv, named, read_table, refuse_missing
 from thresher.errors import UsageError
 
 
@@ -142,3 +142,9 @@ def test_what_pandas_writes_is_read(rows: list[tuple[str, str]], file: Path) -> 
     frame = pd.DataFrame(rows, columns=["key", "some text"])
     frame.to_csv(file, index=False, quoting=1)
     assert [tuple(row) for row in read_table(file, exact=True).to_numpy().tolist()] == rows
+
+
+def test_a_table_comes_back_whatever_its_cells_hold(tmp_path: Path) -> None:
+    table = pd.DataFrame({"key": ["a\rb", "c,d", 'e"f', "g\nh", " i", "=1+1"], "label": ["x", "", "NA", "y", "z", "ü"]})
+    (tmp_path / "a.csv").write_bytes(as_csv(table).encode())
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.csv", exact=True), table, check_dtype=False)

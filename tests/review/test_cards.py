@@ -40,7 +40,7 @@ def test_only_what_is_needed() -> None:
     assert (cards.duplicates == -1).all()
 
 
-@pytest.mark.parametrize("rows", [[0, 0, 1], [0, 1, None], [0, 1, 1.5]])
+@pytest.mark.parametrize("rows", [[0, 0, 1], [0, 1, None], [0, 1, 1.5], [0, 1, 1e300]])
 def test_row_numbers_that_name_no_rows_are_not_used(rows: list[float]) -> None:
     cards = Cards.of(issues(3, 1).assign(row=rows), CLASSES)
     assert (cards.sourced, cards.rows.tolist()) == (False, [0, 1, 2])

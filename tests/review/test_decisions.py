@@ -85,6 +85,7 @@ def play(log: Log, steps: list[tuple[Any, ...]], model: Naive | None = None) -> 
 @given(STEPS)
 def test_the_fold_is_what_a_naive_model_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     path, model = tmp_path_factory.mktemp("log") / "decisions.jsonl", Naive()
+    path.touch()  # otherwise it is there only if something is decided
     with Log(path) as log:
         play(log, steps, model)
         live = log.state
@@ -268,6 +269,21 @@ for number in range(10**6):
         told = [int(line) for line in process.stdout.read().split("\n")[:-1]]
     with Log(path) as log:  # every decision that was answered for is there; at most one more
         assert log.state.version - 1 in ((told or [20])[-1], (told or [20])[-1] + 1)
+
+
+def test_a_file_that_was_made_for_nothing_is_gone(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Log(tmp_path / "new.jsonl"), pytest.raises(UsageError, match="open in another review"):
+            Log(tmp_path / "new.jsonl")
+        assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine.jsonl").touch()
+    Log(tmp_path / "mine.jsonl").close()
+    with Log(tmp_path / "kept.jsonl") as log:
+        log.append(decide("a", "keep", given="cat", annotator="ann"))
+    with Log(tmp_path / "other.jsonl"):  # what came into its place stays
+        (tmp_path / "other.jsonl").unlink()
+        (tmp_path / "other.jsonl").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.jsonl", "mine.jsonl", "other.jsonl"]
 
 
 def test_two_logs_in_one_process(tmp_path: Path) -> None:

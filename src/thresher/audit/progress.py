@@ -142,8 +142,8 @@ def advice(
     if found < share(worth, "worth") * ahead:
         return f"Stop here: only {few}, and about {_whole(curve.found[-1])} of all {len(rest):,} that remain."
     count = max(stopping_point(rest, gain=worth), ahead)
-    minutes = _whole(count / rate) if rate else ""
-    time = f", {minutes} minute{'s'[: minutes != '1']}" if minutes else ""
+    minutes = max(1, round(count / rate)) if rate else 0
+    time = f", {minutes:,} minute{'s'[: minutes != 1]}" if minutes else ""
     span = f"{_whole(curve.low[ahead])} to {_whole(curve.high[ahead])}"
     return f"Go on: {few} ({span}), and {count:,} are worth it{time}."
 

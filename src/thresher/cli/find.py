@@ -102,9 +102,10 @@ def find(
     )
     summary = execute(arguments, dry_run=dry_run, as_json=as_json, quiet=quiet)
     if summary is not None and table is not None:
+        from thresher.data.delimited import as_csv
         from thresher.result import load
 
-        write(table, load(summary["run"]).finished().to_csv(index=False))
+        write(table, as_csv(load(summary["run"]).finished()))
 
 
 def _words(data: str | None, rest: list[str]) -> tuple[str | None, dict[str, Any]]:
@@ -197,5 +198,7 @@ def _of_run(run: Path, out: Path | None, as_json: bool) -> None:
     result = load(run)
     summary = result.summary()
     if out is not None:
-        write(out, result.finished().to_csv(index=False))
+        from thresher.data.delimited import as_csv
+
+        write(out, as_csv(result.finished()))
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))

@@ -65,11 +65,12 @@ def _streamed(labels: Path, probs: Path) -> bool:
 def _in_memory(labels: str, probs: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
     from thresher.audit.issues import counted
     from thresher.cli.files import write
+    from thresher.data.delimited import as_csv
     from thresher.findings import find_in_probabilities
     from thresher.report.words import summary
 
     issues, classes = find_in_probabilities(labels, probs)
-    write(out, issues.to_csv(index=False))
+    write(out, as_csv(issues))
     return counted(issues), summary(issues, classes)
 
 

@@ -33,7 +33,7 @@ def by_annotators(
     if columns.get("annotator") and columns.get("annotators"):
         raise UsageError("--annotator names a column of names, --annotators the columns of labels: give one of them")
     from thresher.annotators.find import find_in_votes
-    from thresher.correct.exports import as_csv
+    from thresher.data.delimited import as_csv
 
     out = out or Path("issues.csv")
     consensus, people = (out.with_name(f"{out.stem}.{what}.csv") for what in ("consensus", "annotators"))
@@ -97,7 +97,7 @@ def by_multilabel(labels: str | None, probs: Path | None, out: Path | None, *, a
         raise UsageError("--multilabel needs --labels and --probs, of the same rows: give both files")
     from thresher.audit.issues import counted
     from thresher.audit.multilabel import find_multilabel_in_files
-    from thresher.correct.exports import as_csv
+    from thresher.data.delimited import as_csv
     from thresher.report.words import count, share
 
     out = out or Path("issues.csv")
@@ -106,5 +106,6 @@ def by_multilabel(labels: str | None, probs: Path | None, out: Path | None, *, a
     write(out, as_csv(issues))
     found = counted(issues)
     wrong = found["suspects"]
-    said = f"{wrong:,} of {count(len(issues), 'sample')} ({share(wrong, len(issues))}) have labels that look wrong."
+    verb = "has" if wrong == 1 else "have"
+    said = f"{wrong:,} of {count(len(issues), 'sample')} ({share(wrong, len(issues))}) {verb} labels that look wrong."
     typer.echo(json.dumps({"issues": str(out), **found}) if as_json else f"{said}\nsuspects: {out}")

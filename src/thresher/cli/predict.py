@@ -24,6 +24,7 @@ def predict(
     """Say what each sample is: key, predicted, and one probability column per class."""
     from thresher.cli.train import told
     from thresher.data import Reading
+    from thresher.data.delimited import as_csv
     from thresher.result import load
 
     refuse_existing(out)
@@ -33,7 +34,7 @@ def predict(
     reading = dataclasses.replace(trained, **{name: value for name, value in said.items() if value is not None})
     with told():
         table = result.predictions(data, reading=reading, root=root)
-    content = table.to_csv(index=False)
+    content = as_csv(table)
     if out is None:
         typer.echo(content, nl=False)
         return

@@ -124,10 +124,9 @@ def _beginning(found: "Review", about: dict[str, Any]) -> list[str]:
 def _end(found: "Review") -> list[str]:
     """What came out of it."""
     progress = found.session.progress()
-    of = f"of {_rows(progress['total'])}"
-    if not found.log.state.version:  # correct would find nothing to apply
-        return [f"decided none {of}"]
-    lines = [f"decided {progress['decided']:,} {of}: {found.log.path}"]
+    state = found.log.state
+    lines = [f"decided {progress['decided']:,} of {_rows(progress['total'])}"]
+    lines[0] += f": {found.log.path}" if state.version else ""  # a file without records does not stay
     if precision := progress["precision"]:
         low, high = precision["low"], precision["high"]
         lines.append(f"wrong among the suspects decided: {precision['value']:.1%} ({low:.1%} to {high:.1%})")
@@ -137,7 +136,7 @@ def _end(found: "Review") -> list[str]:
         lines.append(f"wrong among labels that nobody suspects: {missed.rate:.1%} ({low:.1%} to {high:.1%})")
     if missed is not None and missed.recall is not None:
         lines.append(f"so the suspects hold about {missed.recall:.0%} of all wrong labels")
-    return [*lines, f"next: {found.command}"]
+    return [*lines, *([f"next: {found.command}"] if state.decided() else [])]  # or there is nothing to apply
 
 
 def _rows(number: int) -> str:

@@ -59,8 +59,9 @@ class Correction:
         """What was done, in a few lines for people."""
         lines = [self._by_policy()]
         if self.people is not None:
-            decided, moved, out, split = (f"{self.people[name]:,}" for name in ("decided", "moved", "out", "split"))
-            done = f"applied {decided} decisions: changed {moved} labels, left {out} rows out, split {split} labels"
+            nouns = {"decided": "decision", "moved": "label", "out": "row", "split": "label"}
+            decided, moved, out, split = (_count(self.people[name], noun) for name, noun in nouns.items())
+            done = f"applied {decided}: changed {moved}, left {out} out, split {split}"
             lines = [f"{done} between classes", *(["then " + lines[0]] if self.then else [])]
         return "\n".join([*lines, *(f"  {given} -> {label}: {count:,}" for given, label, count in self.pairs[:_SHOWN])])
 
@@ -83,3 +84,7 @@ class Correction:
             "review": f"listed {rows} rows, suspects first: edit the column label, then train on the file",
         }[self.then or self.policy]
         return f"{done} ({told})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"

@@ -12,13 +12,14 @@ import pandas as pd
 from thresher.correct.original import read_arrays
 from thresher.correct.source import Suspects
 from thresher.data.columns import column
+from thresher.data.delimited import as_csv
 
 _ROWS = ("x", "y", "id", "group")  # the arrays with a value per training row
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """A table as UTF-8 text with a header."""
-    path.write_bytes(table.to_csv(index=False, lineterminator="\n").encode())
+    path.write_bytes(as_csv(table).encode())
 
 
 def write_jsonl(path: Path, table: pd.DataFrame, classes: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """What a correction can be written as, and where: the kind, the files beside it, and what it cannot hold."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from thresher.errors import UsageError
 
 FORMATS = ("csv", "jsonl", "npz", "folder", "hf")
 """A table as CSV or as lines of JSON; arrays; a copy of a folder of images made of links; a Hugging Face data set."""
+
+
+_LONGEST = 255 - len(".changes.csv")  # bytes of a name, so that those beside it can be made too
 
 
 def kind_of(out: str | Path, kind: str | None = None) -> str:
@@ -77,6 +81,8 @@ def places(out: str | Path, kind: str | None = None) -> dict[str, Path]:
     path = Path(out)
     if not path.name:
         raise UsageError(f"{out} is a folder that exists: name a new one in it")
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise UsageError(f"{path.name[:20]}... has a name of more than {_LONGEST} bytes: give --out a shorter one")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}: make it first, or write elsewhere")
     clear(path)

@@ -1,5 +1,6 @@
 """People's decisions as corrected labels: every one of them exactly, whatever a policy does with the others."""
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,9 @@ class Decided:
 
     Raises:
         UsageError: a key that the table does not have, or a name that is no class.
+
+    Warns:
+        UserWarning: decisions that were made about other given labels.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Decided:
         made = [one for one in decisions.values() if one.action != "skip"]
         place = {key: row for row, key in enumerate(known["key"])}
         _check(made, place, set(classes))
+        _warn_of_others(made, dict(zip(known["key"], known["given"], strict=True)))
         self.rows = np.array([place[one.key] for one in made], dtype=np.int64)
         self.actions = np.array([one.action for one in made], dtype=object)
         self.soft: dict[int, tuple[str, ...]] = {}
@@ -93,6 +98,19 @@ def _check(made: Sequence[Decision], place: Mapping[str, int], classes: set[str]
             if name is not None and name not in classes:
                 hint = nearest(name, sorted(classes))
                 raise UsageError(f"the decision about {one.key!r} names {name!r}, which is no class: {hint}")
+
+
+def _warn_of_others(made: Sequence[Decision], given: Mapping[str, str]) -> None:
+    """Keys that are row numbers fit any table; what tells other data is that the given labels are not the same."""
+    others = [one for one in made if one.given != given[one.key]]
+    if others:
+        first = others[0]
+        warnings.warn(
+            f"{len(others):,} of {len(made):,} decisions were made when the given label was another one, the first is "
+            f"about {first.key!r}, then {first.given!r} and now {given[first.key]!r}: check that they are of this data",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def disagreeing(state: State) -> int:

@@ -8,12 +8,15 @@ from typing import Any
 import pandas as pd
 
 from thresher.correct.suspects import classes_of
+from thresher.data.delimited import read_table
 from thresher.data.reading import Reading
 from thresher.errors import UsageError
 from thresher.result import read_changes, read_run
 
 _OF_LABELS = ("labels", "annotator", "annotators")
 """What a run was told of a file of labels, which corrected ones take the place of."""
+
+_SHARES = ("p_suggested", "label_quality", "p_wrong")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +113,12 @@ def _typed_noise(asked: Mapping[str, Any], seed: int) -> tuple[str, ...]:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """Every cell as text: a class may be called 1, or NA."""
+    """Every cell as text, for a class may be called 1, or NA; numbers with points, whatever a spreadsheet wrote."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline()
-        separator = ";" if ";" in first and "," not in first else ","  # spreadsheets write both
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path} cannot be read as a table of issues ({reason}): give a CSV file in UTF-8") from error
+        found = read_table(path, exact=True)
+    except UsageError as error:
+        raise UsageError(f"the table of issues cannot be read: {error}") from error
+    for name in found.columns:
+        if name in _SHARES or name.startswith("score_"):
+            found[name] = [one.replace(",", ".") if isinstance(one, str) else one for one in found[name]]
+    return found

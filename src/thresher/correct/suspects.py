@@ -11,7 +11,10 @@ from thresher.errors import UsageError
 NEEDED = ("key", "given", "suggested", "p_suggested", "is_label_issue")
 """The columns that every table of issues has."""
 
-_TRUE = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False, "yes": True, "no": False}
+# Spreadsheets write truth in the language of the person: German, French, Spanish, Italian, Portuguese, Dutch.
+_YES = ("true", "1", "1.0", "yes", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar")
+_NO = ("false", "0", "0.0", "no", "falsch", "faux", "falso", "onwaar")
+_TRUE = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
 
 
 def classes_of(issues: pd.DataFrame) -> tuple[str, ...]:
@@ -28,8 +31,10 @@ def classes_of(issues: pd.DataFrame) -> tuple[str, ...]:
         ('9', '10')
     """
     _check_columns(issues, ("given", "suggested"))
+    if issues.empty:
+        raise UsageError("the table of issues has no rows: there is nothing to correct")
     names = [name for column in ("given", "suggested") for name in _text(issues, column).unique() if name]
-    return encode(np.array(names, dtype=object), "given and suggested")[1]
+    return encode(np.array(names, dtype=object), "the columns given and suggested together")[1]
 
 
 def checked(issues: pd.DataFrame, classes: Sequence[str], *, quality: bool = False) -> pd.DataFrame:

@@ -47,4 +47,6 @@ def in_order(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in waiting:  # shutdown would do it with a module that may be gone when the interpreter ends
+            future.cancel()
+        pool.shutdown()

@@ -119,6 +119,19 @@ def file_stem(path: Path) -> str:
     return Path(path.stem).stem if path.suffix.lower() in (".gz", ".xz") else path.stem
 
 
+def as_csv(table: pd.DataFrame) -> str:
+    r"""A table as CSV with a header, which is read again as it is: Python leaves a carriage return without quotes.
+
+    Example:
+        >>> as_csv(pd.DataFrame({"key": ["a\rb", "c"], "row": [0, 1]}))
+        '"key","row"\n"a\rb",0\n"c",1\n'
+    """
+    content = str(table.to_csv(index=False, lineterminator="\n"))
+    if "\r" in content:
+        content = str(table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC))
+    return content
+
+
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)

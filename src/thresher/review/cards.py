@@ -13,6 +13,8 @@ from thresher.errors import UsageError
 KINDS = ("", "wrong", "ambiguous", "outlier", "duplicate")
 """What may be the matter with a row; empty where nothing is known."""
 
+_LARGEST = 2.0**53  # row numbers that the page can hold
+
 _MOST_WITNESSES = 62  # they are packed into the bits of one number
 
 
@@ -120,7 +122,8 @@ class Cards:
 
 def _rows(given: np.ndarray) -> tuple[np.ndarray, bool]:
     """Row numbers of the source where the table has them for every row, once; else places in the table."""
-    if not np.isnan(given).any() and (given == np.floor(given)).all() and len(np.unique(given)) == len(given):
+    whole = (given == np.floor(given)) & (given < _LARGEST)  # false for NaN
+    if whole.all() and len(np.unique(given)) == len(given):
         return given.astype(np.int64), True
     return np.arange(len(given)), False
 

@@ -87,6 +87,7 @@ class Log:
         self.path = Path(path)
         self._lock = threading.RLock()
         with _disk_errors(self.path):
+            self._mine = not self.path.exists()
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             self._take()
@@ -173,9 +174,13 @@ class Log:
             return self.state.to_undo(annotator, len(found))[::-1]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; one that was made for nothing is removed."""
         with self._lock:
             if self._file >= 0:
+                if self._mine and not self._size:
+                    with contextlib.suppress(OSError, ThresherError):
+                        self._check_place()
+                        self.path.unlink()
                 os.close(self._file)
                 self._file = -1
 

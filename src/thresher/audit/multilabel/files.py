@@ -39,8 +39,8 @@ def find_multilabel_in_files(labels: str | Path, probs: str | Path) -> tuple[pd.
 
     Args:
         labels: a table (``.csv``, ``.tsv``, ``.parquet``) with a column ``labels`` (or ``label``) of class names
-            separated by ``|`` or ``;``, empty or ``(none)`` for a sample without any; or with one column of 0 and 1 per class; or a
-            ``.npy`` matrix of 0 and 1.
+            separated by ``|`` or ``;``, empty or ``(none)`` for a sample without any; or with one column of 0 and 1 per
+            class; or a ``.npy`` matrix of 0 and 1.
         probs: a table with one column per class, named as the class or ``p_<class>``, or a ``.npy`` matrix.
 
     Returns:
@@ -86,14 +86,15 @@ def multilabel_table(
 
     Returns:
         The columns of ``issues.csv``: ``key, row, given, suggested, p_suggested, label_quality, p_wrong,
-        is_label_issue, reasons, score_confident``. ``given`` and ``suggested`` are class names between ``|``, ``(none)``
-        where there are none; suggested is given, with the doubted classes turned round; ``p_suggested`` is the lowest probability of an answer that
-        is turned round, or of any answer where none is; ``label_quality`` the aggregated self-confidence; ``p_wrong``
-        is empty; ``score_confident`` is 1 - ``label_quality`` where a class is doubted, and -``label_quality``
-        elsewhere.
+        is_label_issue, reasons, score_confident``. ``given`` and ``suggested`` are class names between ``|``, or
+        ``(none)``; suggested is given, with the doubted classes turned round; ``p_suggested`` is the lowest probability
+        of an answer that is turned round, or of any answer where none is; ``label_quality`` the aggregated
+        self-confidence; ``p_wrong`` is empty; ``score_confident`` is 1 - ``label_quality`` where a class is doubted,
+        and -``label_quality`` elsewhere.
 
     Raises:
-        UsageError: arrays that do not fit together; another number of keys or names; ``|`` in a name, or the name ``(none)``.
+        UsageError: arrays that do not fit together; another number of keys or names; ``|`` in a name, or
+            the name ``(none)``.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.8, 0.9], [0.1, 0.8], [0.2, 0.1], [0.1, 0.2]])
