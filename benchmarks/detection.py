@@ -49,8 +49,8 @@ from thresher.audit.combine import combine
 from thresher.audit.evidence import Evidence, confident_evidence
 from thresher.audit.history import History
 from thresher.audit.neighbours import Neighbours
+from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.audit.scores import detection
-from thresher.audit.votes import neighbour_evidence, neighbour_votes
 from thresher.bench import machine
 from thresher.disk import write_atomically
 from thresher.engine.run import Run

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from thresher.audit.duplicates import near_duplicates
 from thresher.audit.kinds import find_kinds, kinds, plausible_pairs
 from thresher.audit.neighbours import Neighbours, nearest
-from thresher.audit.outliers import Remoteness, outliers, remoteness
-from thresher.audit.votes import neighbour_evidence
+from thresher.audit.neighbours.duplicates import near_duplicates
+from thresher.audit.neighbours.outliers import Remoteness, outliers, remoteness
+from thresher.audit.neighbours.votes import neighbour_evidence
 from thresher.errors import UsageError
 
 

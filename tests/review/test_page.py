@@ -510,7 +510,7 @@ def test_a_key_is_answered_within_a_frame(large: Served, open_page: Open) -> Non
         press(page, 20 * "k ")
         times = page.evaluate("window.times.splice(0)")
         assert len(times) == 20, view
-        assert min(times) < 16, view  # milliseconds; on a busy machine other work holds many of them up
+        assert statistics.median(times) < 16, view  # milliseconds; some are held up by other work
         press(page, "g")
     saved(page)
 

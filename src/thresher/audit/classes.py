@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thresher.audit.votes import check_labels
+from thresher.audit.neighbours.votes import check_labels
 from thresher.errors import UsageError
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.audit.confident import checked
-from thresher.audit.duplicates import Duplicates, near_duplicates
 from thresher.audit.neighbours import Neighbours
-from thresher.audit.outliers import Remoteness, outliers, remoteness
-from thresher.audit.votes import neighbour_votes
+from thresher.audit.neighbours.duplicates import Duplicates, near_duplicates
+from thresher.audit.neighbours.outliers import Remoteness, outliers, remoteness
+from thresher.audit.neighbours.votes import neighbour_votes
 from thresher.errors import UsageError
 
 KINDS = ("outlier", "ambiguous", "wrong", "duplicate")

@@ -10,12 +10,12 @@ import torch
 
 from thresher.audit.calibrate import best_cut
 from thresher.audit.combine import Combined, combine
-from thresher.audit.duplicates import exact_duplicates, joined, near_duplicates
 from thresher.audit.evidence import Evidence, confident_evidence
 from thresher.audit.issues import issues_table
 from thresher.audit.kinds import Kinds, find_kinds
 from thresher.audit.neighbours import Neighbours, nearest
-from thresher.audit.votes import neighbour_evidence, neighbour_votes
+from thresher.audit.neighbours.duplicates import exact_duplicates, joined, near_duplicates
+from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.data import Data
 from thresher.data.columns import encode, row_keys
 from thresher.data.probabilities import align, read_label_column, read_probabilities

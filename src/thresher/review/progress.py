@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from thresher.audit.blind import Missed, missed
-from thresher.audit.progress import advice, recalibrated
+from thresher.audit.planning.blind import Missed, missed
+from thresher.audit.planning.progress import advice, recalibrated
 from thresher.audit.scores import interval
 from thresher.review.decision import ACTIONS
 from thresher.review.queue import Queue

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thresher.audit.blind import audit_rows
+from thresher.audit.planning.blind import audit_rows
 from thresher.errors import UsageError
 from thresher.review.cards import Cards
 

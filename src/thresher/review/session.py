@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.audit.blind import Missed
+from thresher.audit.planning.blind import Missed
 from thresher.errors import UsageError
 from thresher.review.decision import ACTIONS, Decision, decide
 from thresher.review.decisions import Log

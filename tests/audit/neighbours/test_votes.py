@@ -5,7 +5,7 @@ import pytest
 
 from thresher.audit.evidence import Evidence
 from thresher.audit.neighbours import Neighbours, nearest
-from thresher.audit.votes import neighbour_evidence, neighbour_votes
+from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.errors import UsageError
 
 INDEX = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]], dtype=np.int32)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thresher.audit.duplicates import Duplicates, exact_duplicates, joined, near_duplicates
-from thresher.audit.neighbours import Metric, Neighbours, nearest
+from thresher.audit.neighbours.duplicates import Duplicates, exact_duplicates, joined, near_duplicates
+from thresher.audit.neighbours.nearest import Metric, Neighbours, nearest
 from thresher.errors import UsageError
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from thresher.audit.space import ENTRIES, Space
+from thresher.audit.neighbours.space import ENTRIES, Space
 from thresher.errors import UsageError
 
 Found = tuple[Tensor, Tensor]

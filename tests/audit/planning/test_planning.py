@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thresher.audit.blind import audit_rows, missed
 from thresher.audit.planning import expected, plan, stopping_point
-from thresher.audit.progress import acceptance, advice, recalibrated
+from thresher.audit.planning.blind import audit_rows, missed
+from thresher.audit.planning.progress import acceptance, advice, recalibrated
 from thresher.errors import UsageError
 
 PROBABILITIES = st.lists(st.floats(0, 1), max_size=30)

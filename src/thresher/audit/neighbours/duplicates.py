@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from thresher.audit.neighbours import Neighbours, check
+from thresher.audit.neighbours.nearest import Neighbours, check
 from thresher.errors import UsageError
 
 _NEAR = 0.1

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from thresher.audit.calibrate import logistic
-from thresher.audit.planning import check_range, expected, share, stopping_point
+from thresher.audit.planning.expectation import check_range, expected, share, stopping_point
 from thresher.audit.scores import interval
 from thresher.errors import UsageError
 

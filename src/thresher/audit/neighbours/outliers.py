@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thresher.audit.neighbours import Neighbours, check
-from thresher.audit.votes import check_labels, neighbour_votes
+from thresher.audit.neighbours.nearest import Neighbours, check
+from thresher.audit.neighbours.votes import check_labels, neighbour_votes
 from thresher.errors import UsageError
 
 _FENCE = 5.0

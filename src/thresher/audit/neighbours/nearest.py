@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thresher.audit.search import faiss_candidates, faiss_serves, search
-from thresher.audit.space import prepare
+from thresher.audit.neighbours.search import faiss_candidates, faiss_serves, search
+from thresher.audit.neighbours.space import prepare
 from thresher.errors import UsageError
 
 Metric = Literal["cosine", "euclidean"]
@@ -51,7 +51,8 @@ def nearest(
     """Find the k nearest neighbours of every sample, or of some.
 
     Exact: the neighbours are those of a full comparison in float32, and of equal distances the lower position comes
-    first (see `thresher.audit.search`). Beside the features in float32, memory does not grow with their number.
+    first (see `thresher.audit.neighbours.search`). Beside the features in float32, memory does not grow with their
+    number.
 
     Args:
         features: ``[N, D]``, real numbers of any dtype.

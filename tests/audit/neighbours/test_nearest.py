@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from thresher.audit import search
-from thresher.audit.neighbours import Metric, Neighbours, assembled, check, nearest
+from thresher.audit.neighbours import Neighbours, assembled, check, nearest, search
+from thresher.audit.neighbours.nearest import Metric
 from thresher.errors import UsageError
 
 

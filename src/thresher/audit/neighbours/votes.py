@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from thresher.audit.evidence import Evidence
-from thresher.audit.neighbours import Neighbours, check
+from thresher.audit.neighbours.nearest import Neighbours, check
 from thresher.errors import UsageError
 
 Weights = Literal["uniform", "distance"]
