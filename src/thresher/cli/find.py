@@ -1,5 +1,6 @@
 """`thresher find`."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,9 @@ def find(
     filter_by: Annotated[str | None, typer.Option(help="With --probs. Default prune_by_noise_rate.")] = None,
     on: Annotated[str | None, typer.Option(help="With --probs: threads (default), processes or ray.")] = None,
     all_rows: Annotated[bool, typer.Option("--all-rows", help="With --probs: list every row, however many.")] = False,
+    decisions: Annotated[
+        Path | None, typer.Option(help="With a run: calibrate on what people decided in thresher review. Needs --out.")
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="Default 5.")] = None,
     method: Annotated[str | None, typer.Option(help="How the folds are trained. Default cross_entropy.")] = None,
     model: Annotated[
@@ -93,8 +97,10 @@ def find(
     _refuse_idle(how)
     if data is not None and resume is None and (Path(data) / "run.json").is_file():
         _refuse_others(others, f"the run {data}", ("data",))
-        _of_run(Path(data), **shown)
+        _of_run(Path(data), decisions, **shown)
         return
+    if decisions is not None:
+        raise UsageError("--decisions belongs to a finished run: thresher find RUN --decisions FILE --out issues.csv")
     table = out if out is not None and out.suffix.lower() == ".csv" else None
     refuse_existing(table)
     arguments = _arguments(
@@ -189,13 +195,22 @@ def _refuse_training(typed: dict[str, Any], letters: dict[str, Any]) -> None:
         raise UsageError(f"with --model {model} no network is trained, so --{idle[0]} means nothing: leave it out")
 
 
-def _of_run(run: Path, out: Path | None, as_json: bool) -> None:
-    """What a finished run found."""
+def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) -> None:
+    """What a finished run found, perhaps calibrated on people's decisions."""
     from thresher.cli.train import in_words
     from thresher.result import load
 
     refuse_existing(out)
     result = load(run)
+    if decisions is not None:
+        if out is None:
+            raise UsageError("the run stays as it is: name the calibrated table with --out FILE.csv")
+        from thresher.findings.again import calibrated
+        from thresher.review.decisions import fold, read
+
+        classes = tuple(result.run["data"]["classes"])
+        table = calibrated(run, result.finished(), classes, fold(read(decisions)))
+        result = dataclasses.replace(result, issues=table)
     summary = result.summary()
     if out is not None:
         from thresher.data.delimited import as_csv
