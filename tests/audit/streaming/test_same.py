@@ -12,6 +12,7 @@ import thresher as th
 from thresher.audit.streaming import cuts, find_label_issues_in_files
 from thresher.audit.streaming.passes import Chunk, Joint, Pass, State, Sums, thresholds
 from thresher.audit.streaming.selection import FILTERS, PRUNING, Flags, Histograms, Ranking
+from thresher.audit.streaming.workspace import Workspace
 
 Call = Callable[..., Any]
 
@@ -180,3 +181,17 @@ def test_many_classes(make: Call, saved: Call) -> None:
     labels, p = make(3000, 120, 5)
     found = find_label_issues_in_files(*saved(labels, p), chunk_rows=500)
     np.testing.assert_array_equal(found.mask, th.find_label_issues(labels, p))
+
+
+def test_what_is_held_in_memory_is_as_if_it_were_on_disk(tmp_path: Path) -> None:
+    for about in (None, {"search": 1}):
+        place = Workspace(tmp_path / "state", about)
+        place.save("part", {"name": np.array("joint"), "rows": np.array(7)})
+        taken = place.load("part")
+        assert taken is not None
+        taken.pop("name")
+        again = place.load("part")
+        assert again is not None
+        assert sorted(again) == ["name", "rows"]
+        place.forget("part")
+        assert place.load("part") is None

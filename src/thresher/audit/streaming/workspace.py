@@ -76,14 +76,20 @@ class Workspace:
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """What was kept under a name, or None."""
+        if self._held is not None:
+            held = self._held.get(name)
+            return None if held is None else dict(held)
         path = self.folder / f"{name}.npz"
-        if self._held is not None or not path.exists():
-            return (self._held or {}).get(name)
+        if not path.exists():
+            return None
         with np.load(path, allow_pickle=False) as kept:
             return {key: kept[key] for key in kept.files}
 
     def forget(self, name: str) -> None:
         """Remove what was kept under a name."""
+        if self._held is not None:
+            self._held.pop(name, None)
+            return
         (self.folder / f"{name}.npz").unlink(missing_ok=True)
 
     def remove(self) -> None:
