@@ -102,3 +102,25 @@ def test_what_is_refused(words: list[object], pattern: str, own: Any, thresher: 
     assert len(said.err.splitlines()) == 1
     assert not Path("issues.csv").exists()
     assert not Path("issues.csv.state").exists()
+
+
+def test_several_models(workplace: Path, thresher: Call) -> None:
+    draws = np.random.default_rng(0)
+    truth = draws.integers(0, 3, 200)
+    given = np.where(np.arange(200) < 30, (truth + 1) % 3, truth)
+    names = np.array(["ant", "bee", "cat"])
+    pd.DataFrame({"key": range(200), "label": names[given]}).to_csv("labels.csv", index=False)
+    for name, strength in (("weak", 1.0), ("strong", 3.0)):
+        z = draws.normal(size=(200, 3)) + strength * np.eye(3)[truth]
+        p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        table = pd.DataFrame(p, columns=names).assign(key=range(200))
+        table.sample(frac=1, random_state=1).to_csv(f"{name}.csv", index=False)
+    said = thresher("find", "--labels", "labels.csv", "--probs", "weak.csv", "--probs", "strong.csv")
+    assert said.code == 0, said.err
+    issues = pd.read_csv("issues.csv")
+    assert {"score_confident", "score_weak", "score_strong"} <= set(issues.columns)
+    assert (issues.head(20).key < 30).mean() > 0.8
+    assert issues.p_wrong.between(0, 1).all()
+    assert "strong expects" in issues.reasons[0]
+    refused = thresher("find", "--labels", "labels.csv", "--probs", "weak.csv", "--probs", "strong.csv", "--on", "ray")
+    assert (refused.code, "several --probs are read in memory" in refused.err) == (2, True)

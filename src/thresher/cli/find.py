@@ -18,7 +18,8 @@ def find(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="DATA as for thresher train, or the folder of a run.")] = None,
     probs: Annotated[
-        Path | None, typer.Option(help="Class probabilities: .npy, .csv, .parquet, or a folder of .npy or .parquet.")
+        list[Path] | None,
+        typer.Option(help="Class probabilities: .npy, .csv, .parquet, or a folder of these. Several: several models."),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="With --probs, the labels; otherwise a CSV (key,label) that replaces labels.")
@@ -90,9 +91,9 @@ def find(
     others = {"data": data, **typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
     shown: dict[str, Any] = {"out": out, "as_json": as_json}
     how = {"filter_by": filter_by, "on": on, "all_rows": all_rows or None}
-    brought = probs is not None or (data is None and resume is None and (annotator or annotators))
+    brought = bool(probs) or (data is None and resume is None and (annotator or annotators))
     if multilabel or brought:
-        _in_files(probs, others, how, multilabel, {**shown, "quiet": quiet})
+        _in_files(probs or [], others, how, multilabel, {**shown, "quiet": quiet})
         return
     _refuse_idle(how)
     if data is not None and resume is None and (Path(data) / "run.json").is_file():
@@ -124,7 +125,7 @@ def _words(data: str | None, rest: list[str]) -> tuple[str | None, dict[str, Any
 
 
 def _in_files(
-    probs: Path | None, typed: dict[str, Any], how: dict[str, Any], multilabel: bool, shown: dict[str, Any]
+    probs: list[Path], typed: dict[str, Any], how: dict[str, Any], multilabel: bool, shown: dict[str, Any]
 ) -> None:
     """Judge labels by what the user brings: a model's probabilities, several annotators, or both."""
     labels, people = typed["labels"], ("annotator", "annotators")
@@ -134,13 +135,16 @@ def _in_files(
         from thresher.cli import find_votes
 
         shown = {name: value for name, value in shown.items() if name != "quiet"}
+        if len(probs) > 1:
+            raise UsageError("several --probs go with plain --labels only: give one file")
+        one = probs[0] if probs else None
         _refuse_idle(how)
         _refuse_others(typed, "files of labels", ("labels", *(() if multilabel else (*people, "label", "id"))))
         if multilabel:
-            find_votes.by_multilabel(labels, probs, **shown)
+            find_votes.by_multilabel(labels, one, **shown)
             return
         columns = {**{name: typed[name] for name in (*people, "label")}, "key": typed["id"]}
-        find_votes.by_annotators(labels, probs, columns=columns, **shown)
+        find_votes.by_annotators(labels, one, columns=columns, **shown)
         return
     from thresher.cli.find_probs import by_probabilities
 

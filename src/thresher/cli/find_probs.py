@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ _NAME_LENGTH = 40
 
 def by_probabilities(
     labels: str | None,
-    probs: Path | None,
+    probs: Sequence[Path],
     data: str | None,
     out: Path | None,
     *,
@@ -32,18 +33,26 @@ def by_probabilities(
     """Find wrong labels, write ``issues.csv``, and say what was found.
 
     Tables that fit into memory are aligned by key. Matrices, folders of shards and larger tables are read in passes;
-    so is everything for which `filter_by`, `on` or `all_rows` says how.
+    so is everything for which `filter_by`, `on` or `all_rows` says how. Several models are read in memory.
     """
-    if labels is None or probs is None or data is not None:
+    if labels is None or not probs or data is not None:
         raise UsageError("--probs needs --labels, and no DATA: thresher find --labels labels.csv --probs probs.npy")
+    if len(probs) > 1 and (filter_by or on or all_rows or workers):
+        raise UsageError("several --probs are read in memory: leave --filter-by, --on, --all-rows and --workers out")
     out = out or Path("issues.csv")
     refuse_existing(out)
     how = {"filter_by": filter_by or "prune_by_noise_rate", "on": on or "threads", "all_rows": all_rows}
-    shows = Passes(quiet)
-    if _streamed(Path(labels), probs):
-        found, said = _in_passes(Path(labels), probs, out, shows, {**how, "workers": workers})
+    shows, told = Passes(quiet), {**how, "workers": workers}
+    if len(probs) > 1:
+        if filter_by or on or all_rows or workers:
+            raise UsageError(
+                "several --probs are read in memory: leave --filter-by, --on, --all-rows and --workers out"
+            )
+        found, said = _in_memory(labels, probs, out)
+    elif _streamed(Path(labels), probs[0]):
+        found, said = _in_passes(Path(labels), probs[0], out, shows, told)
     elif filter_by or on or all_rows:
-        found, said = _in_passes_by_key(labels, probs, out, shows, {**how, "workers": workers})
+        found, said = _in_passes_by_key(labels, probs[0], out, shows, told)
     else:
         found, said = _in_memory(labels, probs, out)
     shows.done()
@@ -62,14 +71,14 @@ def _streamed(labels: Path, probs: Path) -> bool:
     return probs.suffix.lower() in large and probs.is_file() and open_probabilities(probs).rows > ALL_ROWS
 
 
-def _in_memory(labels: str, probs: Path, out: Path) -> tuple[dict[str, Any], list[str]]:
+def _in_memory(labels: str, probs: Sequence[Path], out: Path) -> tuple[dict[str, Any], list[str]]:
     from thresher.audit.issues import counted
     from thresher.cli.files import write
     from thresher.data.delimited import as_csv
     from thresher.findings import find_in_probabilities
     from thresher.report.words import summary
 
-    issues, classes = find_in_probabilities(labels, probs)
+    issues, classes = find_in_probabilities(labels, *probs)
     write(out, as_csv(issues))
     return counted(issues), summary(issues, classes)
 

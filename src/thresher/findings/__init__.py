@@ -1,7 +1,7 @@
 """What is known about the labels in the end: witnesses are asked, their answers combined, and the table made."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,12 +157,13 @@ def _alike(run: Run, rows: np.ndarray) -> Neighbours | None:
     return nearest(features, k, device=str(run.device)) if features.isfinite().all() else None
 
 
-def find_in_probabilities(labels: str | Path, probabilities: str | Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Judge labels by the probabilities of the user's own model, by confident learning.
+def find_in_probabilities(labels: str | Path, *probabilities: str | Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Judge labels by the probabilities of the user's own model, or of several, by confident learning.
 
     Args:
         labels: a file of labels, by key or in the order of the rows; see `read_label_column`.
-        probabilities: a file of out-of-sample class probabilities; see `read_probabilities`.
+        probabilities: a file of out-of-sample class probabilities, see `read_probabilities`; of several models the mean
+            decides, and each is a witness beside it.
 
     Returns:
         The table of ``issues.csv``, and the class names.
@@ -172,20 +173,28 @@ def find_in_probabilities(labels: str | Path, probabilities: str | Path) -> tupl
     """
     given, label_keys = read_label_column(labels)
     codes, classes = encode(given, f"the labels in {labels}")
-    values, _, keys = read_probabilities(probabilities, classes)
-    values = align(codes, label_keys, values, keys)
-    known = keys if label_keys is None else label_keys
-    shown = row_keys(len(codes)) if known is None else known
-    evidence = [confident_evidence(codes, values, classes)]
+    found, known = [], label_keys
+    for path in probabilities:
+        values, _, keys = read_probabilities(path, classes)
+        found.append(align(codes, label_keys, values, keys))
+        known = keys if known is None else known
+    mean = found[0] if len(found) == 1 else np.mean(found, axis=0)
+    single = [_single(codes, p, Path(path).stem) for p, path in zip(found, probabilities, strict=True)]
+    further = single if len(found) > 1 else []
     table = issues_table(
-        evidence,
-        keys=shown,
+        [confident_evidence(codes, mean, classes), *further],
+        keys=row_keys(len(codes)) if known is None else known,
         given=codes,
-        probabilities=values,
+        probabilities=mean,
         classes=classes,
-        p_wrong=combine([], codes, values).p_wrong,
+        p_wrong=combine(further, codes, mean).p_wrong,
     )
     return table, classes
+
+
+def _single(labels: np.ndarray, probabilities: np.ndarray, name: str) -> Evidence:
+    """One of several models: its margin, and what it expects."""
+    return replace(by_model(labels, probabilities), name=name, reason=None)
 
 
 def choose(selected: Sequence[float | None]) -> int:
