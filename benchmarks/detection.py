@@ -51,7 +51,7 @@ from thresher.audit.history import History
 from thresher.audit.neighbours import Neighbours
 from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.audit.scores import detection
-from thresher.bench import machine
+from thresher.bench import machine, typed
 from thresher.disk import write_atomically
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
@@ -220,10 +220,9 @@ def measured(name: str, seed: int, found: dict[str, np.ndarray]) -> dict[str, An
 
 
 def write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    folders = {str(args.data_root): "DIR", str(args.cache): "DIR"}
     document = {
         "benchmark": "detection",
-        "command": "python " + " ".join(folders.get(word, word) for word in sys.argv),
+        "command": "python " + typed(sys.argv, args.data_root, args.cache),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
         "protocol": " ".join(__doc__.split("\n\n", 2)[2].split()),

@@ -30,7 +30,7 @@ import numpy as np
 import thresher as th
 from thresher import data as sources
 from thresher.audit.anchors import anchor_transition
-from thresher.bench import balanced, machine
+from thresher.bench import balanced, machine, typed
 from thresher.disk import write_atomically
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Study
@@ -119,7 +119,7 @@ def measured(name: str, data: sources.Data, spec: str, seed: int, epochs: int, f
 def write(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     document = {
         "benchmark": "noise-estimation",
-        "command": "python " + " ".join("DIR" if word == args.data_root else word for word in sys.argv),
+        "command": "python " + typed(sys.argv, args.data_root),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
         "settings": {"rows": args.rows, "folds": FOLDS, "epochs": args.epochs, "method": "cross_entropy"},

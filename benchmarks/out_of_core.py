@@ -129,11 +129,11 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         results = measure(args.folder or Path(made), args)
-    from thresher.bench import machine  # after the measurements, for it brings torch
+    from thresher.bench import machine, typed  # after the measurements, for it brings torch
 
     document = {
         "benchmark": "out_of_core",
-        "command": "python " + " ".join(sys.argv),
+        "command": "python " + typed(sys.argv, args.folder),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
         "settings": {"rows": args.rows, "classes": args.classes, "dtype": "float32", "repeats": args.repeats},

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from thresher.bench import machine
+from thresher.bench import machine, typed
 from thresher.data.files import Files, images_below
 from thresher.data.images import survey
 from thresher.data.streamed import Streamed
@@ -172,7 +172,7 @@ def main() -> None:
         results = compare(args.folder or Path(made), args)
     document = {
         "benchmark": "streaming",
-        "command": "python " + " ".join(sys.argv),
+        "command": "python " + typed(sys.argv, args.folder),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
         "settings": {

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import platform
+import shlex
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,28 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
+
+
+def typed(words: Sequence[str], *folders: object) -> str:
+    """What was typed, with folders that only this machine has called DIR, whichever way they were given.
+
+    Args:
+        words: program and arguments.
+        folders: their values; None is none.
+
+    Example:
+        >>> typed(["thresher", "bench", "--data-root=data/", "--out", "data"], "data")
+        'thresher bench --data-root=DIR --out DIR'
+    """
+    known = {Path(str(folder)) for folder in folders if folder is not None}
+
+    def hidden(word: str) -> str:
+        name, equals, value = word.partition("=")
+        if Path(word) in known:
+            return "DIR"
+        return f"{name}=DIR" if equals and Path(value) in known else word
+
+    return shlex.join(map(hidden, words))
 
 
 def balanced(data: Data, rows: int | None) -> Data:

@@ -330,7 +330,7 @@ def _whole_paths(reading: Reading) -> Reading:
 def _check_sizes(job: Job) -> None:
     """Refuse a training that its data has not rows enough for."""
     rows, folds = len(job.rows), job.request.cross_fit
-    if job.options.batch > rows:
+    if job.request.model == "net" and job.options.batch > rows:
         raise UsageError(f"batch is {job.options.batch}, and only {rows} rows are trained on: lower --bs")
     groups = job.data.train.groups
     units = rows if groups is None else len(np.unique(groups[job.rows]))

@@ -132,6 +132,7 @@ def write_issues_report(
             source=str(source),
             versions={"thresher": version("thresher")},
         ),
+        apart=False,  # beside a user's table there may be anything
     )
 
 

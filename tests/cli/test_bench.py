@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from thresher import suites
-from thresher.cli.bench import _command
+from thresher.bench import typed
 from thresher.suites import Suite
 
 
@@ -33,10 +33,11 @@ def test_it_trains_and_shows_a_table(thresher: Callable[..., Any], workplace: Pa
     assert thresher("bench", "toy", "--device", "cpu").err == ""
 
 
-@pytest.mark.parametrize("words", [["--data-root", "/my/files"], ["--data-root=/my/files"]])
-def test_the_record_names_no_folder_of_this_machine(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["thresher", "bench", "toy", *words])
-    told = _command(Path("/my/files"))
+@pytest.mark.parametrize(
+    "words", [["--data-root", "/my/files"], ["--data-root=/my/files"], ["--data-root", "/my/files/"]]
+)
+def test_the_record_names_no_folder_of_this_machine(words: list[str]) -> None:
+    told = typed(["thresher", "bench", "toy", *words], Path("/my/files"))
     assert told.startswith("thresher bench toy --data-root")
     assert told.endswith("DIR")
 

@@ -39,6 +39,10 @@ def test_decisions_move_the_probabilities(run: th.Result, thresher: Call) -> Non
     assert again.p_wrong.mean() < issues.p_wrong.mean() / 2
     np.testing.assert_allclose(again.label_quality, 1 - again.p_wrong)
     assert (again.is_label_issue == (again.score_combined >= 0)).all()
+    suspects = again[again.is_label_issue]
+    assert (suspects.given != suspects.suggested).all()  # also of those that were none before
+    assert suspects.reasons.notna().all()
+    assert (suspects.kind != "").all()
     assert (run.path / "issues.csv").read_bytes() == before
 
 
@@ -51,6 +55,7 @@ def test_refusals(run: th.Result, thresher: Call) -> None:
         (["run", "--decisions", "d.jsonl"], "the run stays as it is: name the calibrated table with --out"),
         (["run", "--decisions", "d.jsonl", "--out", "x.csv"], "nobody has decided about a row"),
         (["digits", "--decisions", "d.jsonl"], "--decisions belongs to a finished run"),
+        (["--labels", "l.csv", "--probs", "p.csv", "--decisions", "d.jsonl"], "--decisions belongs to a finished run"),
     ):
         refused = thresher("find", *words)
         assert refused.code == 2

@@ -85,6 +85,11 @@ def test_classifiers_find_what_was_made_wrong(make_arrays: Call, workplace: Path
     assert not Path("run/fits").exists()
 
 
+def test_a_small_table_needs_no_size_of_a_batch(workplace: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 2)) + 4 * (np.arange(40) % 2)[:, None], np.arange(40) % 2
+    assert len(th.find_issues((x, y), model="logistic", device="cpu", out="run").finished()) == 40
+
+
 def test_a_class_that_other_folds_lack_gets_nothing() -> None:
     x, labels = np.arange(6.0)[:, None], np.array([0, 1, 2, 0, 1, 0])
     p = estimators.out_of_sample("logistic", x, labels, np.array([0, 0, 0, 1, 1, 1]), 3, seed=0)

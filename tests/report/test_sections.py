@@ -184,6 +184,8 @@ def test_a_report_without_a_run(judged: Report, tmp_path: Path) -> None:
     assert "stands apart: quality 30\xa0%" in part
     assert not re.search(r"<(i|b|img)[ >]", part)
     assert "thresher review issues.csv" in text
+    assert not (tmp_path / "figures").exists()  # that may be somebody's own folder
+    assert "figures/" not in text
     assert "40 labelled samples, 3 classes, 32 annotators" in text
     assert "nan" not in re.sub(r"data:\S+", "", text).lower()
 

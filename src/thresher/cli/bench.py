@@ -1,7 +1,6 @@
 """`thresher bench`."""
 
 import json
-import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -56,8 +55,8 @@ def bench(
 
     out = out or Path(f"{suite}.json")
     document = runner.run(
-        asked, out, command=_command(root), root=None if root is None else str(root), device=device or "auto",
-        jobs=jobs, progress=progress,
+        asked, out, command=runner.typed(["thresher", *sys.argv[1:]], root), root=None if root is None else str(root),
+        device=device or "auto", jobs=jobs, progress=progress,
     )  # fmt: skip
     typer.echo(json.dumps(document) if as_json else _table(runner.summary(document)) + f"\n\nresults: {out}")
     return None
@@ -77,12 +76,6 @@ def _numbers(text: str | None) -> list[int]:
     if not all(word.strip().isdecimal() for word in words):
         raise UsageError(f"seeds is {text!r}: write whole numbers with commas, as in 0,1,2")
     return [int(word) for word in words]
-
-
-def _command(root: Path | None) -> str:
-    """What was typed, without the name of a folder that only this machine has."""
-    words = [word if root is None else word.replace(str(root), "DIR") for word in sys.argv[1:]]
-    return shlex.join(["thresher", *words])
 
 
 def _percent(value: float | None) -> str:

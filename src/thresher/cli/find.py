@@ -92,16 +92,17 @@ def find(
     shown: dict[str, Any] = {"out": out, "as_json": as_json}
     how = {"filter_by": filter_by, "on": on, "all_rows": all_rows or None}
     brought = bool(probs) or (data is None and resume is None and (annotator or annotators))
+    finished = data is not None and resume is None and (Path(data) / "run.json").is_file()
+    if decisions is not None and (multilabel or brought or not finished):
+        raise UsageError("--decisions belongs to a finished run: thresher find RUN --decisions FILE --out issues.csv")
     if multilabel or brought:
         _in_files(probs or [], others, how, multilabel, {**shown, "quiet": quiet})
         return
     _refuse_idle(how)
-    if data is not None and resume is None and (Path(data) / "run.json").is_file():
+    if finished:
         _refuse_others(others, f"the run {data}", ("data",))
-        _of_run(Path(data), decisions, **shown)
+        _of_run(Path(str(data)), decisions, **shown)
         return
-    if decisions is not None:
-        raise UsageError("--decisions belongs to a finished run: thresher find RUN --decisions FILE --out issues.csv")
     table = out if out is not None and out.suffix.lower() == ".csv" else None
     refuse_existing(table)
     arguments = _arguments(

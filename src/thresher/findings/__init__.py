@@ -8,14 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thresher.audit.calibrate import best_cut
-from thresher.audit.combine import Combined, combine
+from thresher.audit.combine import combine
 from thresher.audit.evidence import Evidence, confident_evidence
 from thresher.audit.issues import issues_table
-from thresher.audit.kinds import Kinds, find_kinds
 from thresher.audit.neighbours import Neighbours, nearest
-from thresher.audit.neighbours.duplicates import exact_duplicates, joined, near_duplicates
-from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.data import Data
 from thresher.data.columns import encode, row_keys
 from thresher.data.probabilities import align, read_label_column, read_probabilities
@@ -23,6 +19,7 @@ from thresher.engine.evaluate import feature_rows, predict_rows
 from thresher.engine.run import Run
 from thresher.engine.study import Study, use_best
 from thresher.findings.folds import NEIGHBOURS, OutOfSample, cross_fitted, out_of_sample
+from thresher.findings.table import judged_table
 from thresher.findings.witnesses import by_model, of_run, unknown, with_held, without
 
 __all__ = ["Findings", "choose", "cross_fitted", "find", "find_by_folds", "find_in_probabilities"]
@@ -72,7 +69,9 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarr
         found = _judged(judged, rows, data, len(trusted), evidence)
     else:
         evidence = [without(one, len(trusted)) for one in evidence or [by_model(labels, p)]]
-        found = Findings(_table(evidence, rows, data, p), rows, p, _alike(run, rows))
+        keys, classes = data.train.keys[rows], data.classes
+        issues = issues_table(evidence, keys=keys, given=labels, probabilities=p, classes=classes, rows=rows)
+        found = Findings(issues, rows, p, _alike(run, rows))
     if "monitor.flips" in run.tables:
         flips = dict(zip(run.rows.tolist(), run.table("monitor.flips").full().tolist(), strict=True))
         found.issues["flips"] = found.issues["row"].map(flips).astype("Int64")  # unknown for rows that were held out
@@ -102,50 +101,19 @@ def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int, mod
 def _judged(
     judged: OutOfSample, rows: np.ndarray, data: Data, trusted: int, further: Sequence[Evidence] = ()
 ) -> Findings:
-    """All evidence combined; what the folds say comes after it, then further witnesses."""
-    labels, classes, p = data.train.labels.numpy()[rows], data.classes, judged.probabilities
-    votes, evidence = None, [confident_evidence(labels, p, classes)]
-    if judged.neighbours is not None:
-        votes = neighbour_votes(judged.neighbours, labels, len(classes))
-        evidence.append(neighbour_evidence(judged.neighbours, labels, classes))
-    combined = combine(further, labels, p, votes=votes)
-    wrong = combined.p_wrong >= best_cut(combined.p_wrong)
-    combined.p_wrong[len(rows) - trusted :] = np.nan
-    asked = [without(one, trusted) for one in (*evidence, *further)]
-    kinds = None if judged.neighbours is None else _kinds(wrong, judged.neighbours, labels, p, data, rows)
-    return Findings(_table(asked, rows, data, p, combined, kinds), rows, p, judged.neighbours)
-
-
-def _kinds(
-    wrong: np.ndarray, near: Neighbours, labels: np.ndarray, p: np.ndarray, data: Data, rows: np.ndarray
-) -> Kinds:
-    """What else may be the matter; equal inputs are found everywhere, nearly equal ones among the neighbours."""
-    angles = Neighbours(near.index, np.sqrt(2 * near.distance))  # Euclidean, between features of length 1
-    copies = near_duplicates(angles, labels)
+    """All evidence combined."""
     inputs = data.train.inputs
-    if isinstance(inputs, torch.Tensor):
-        copies = joined(copies, exact_duplicates(inputs[torch.as_tensor(rows)], labels), labels)
-    return find_kinds(wrong, angles, labels, p, data.classes, copies)
-
-
-def _table(
-    evidence: Sequence[Evidence],
-    rows: np.ndarray,
-    data: Data,
-    probabilities: np.ndarray,
-    combined: Combined | None = None,
-    kinds: Kinds | None = None,
-) -> pd.DataFrame:
-    return issues_table(
-        evidence,
+    issues = judged_table(
+        judged,
         keys=data.train.keys[rows],
-        given=data.train.labels.numpy()[rows],
-        probabilities=probabilities,
+        labels=data.train.labels.numpy()[rows],
         classes=data.classes,
         rows=rows,
-        combined=combined,
-        kinds=kinds,
+        trusted=trusted,
+        further=further,
+        inputs=inputs[torch.as_tensor(rows)] if isinstance(inputs, torch.Tensor) else None,
     )
+    return Findings(issues, rows, judged.probabilities, judged.neighbours)
 
 
 def _alike(run: Run, rows: np.ndarray) -> Neighbours | None:

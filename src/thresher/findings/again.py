@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thresher.audit.calibrate import best_cut
-from thresher.audit.combine import combine
 from thresher.audit.evidence import Evidence
 from thresher.audit.neighbours import Neighbours
-from thresher.audit.neighbours.votes import neighbour_votes
 from thresher.errors import UsageError
+from thresher.findings.folds import OutOfSample
 from thresher.findings.stored import read
+from thresher.findings.table import judged_table
 from thresher.review.decisions import State
 
 _WRONG = ("none_of_these", "bad")
+_ASKED = ("score_combined", "score_confident", "score_neighbours")
 
 
 def calibrated(run: Path, issues: pd.DataFrame, classes: tuple[str, ...], state: State) -> pd.DataFrame:
@@ -40,18 +40,36 @@ def calibrated(run: Path, issues: pd.DataFrame, classes: tuple[str, ...], state:
     judged = _judged(table, state)
     if not len(judged[0]):
         raise UsageError(f"nobody has decided about a row of {run}: review some first, with thresher review {run}")
-    named = [name for name in table.columns if name.startswith("score_")]
-    evidence = [Evidence(name.removeprefix("score_"), table[name].to_numpy(dtype=float)) for name in named]
-    votes = None
+    near = None
     if stored.index is not None and stored.distances is not None:
-        votes = neighbour_votes(Neighbours(stored.index, stored.distances), labels, len(classes))
-    further = [one for one in evidence if one.name != "combined"]
-    p = combine(further, labels, np.asarray(stored.probabilities), votes=votes, decisions=judged).p_wrong
-    p = np.where(table["p_wrong"].isna(), np.nan, p)  # trusted rows are not asked about
-    inside, cut = np.clip(p, 1e-12, 1 - 1e-12), best_cut(p)
-    table["p_wrong"], table["label_quality"], table["is_label_issue"] = p, 1 - p, p >= cut
-    table["score_combined"] = np.log(inside) - np.log1p(-inside) - np.log(cut) + np.log1p(-cut)
-    return table[list(issues.columns)].iloc[np.argsort(-p, kind="stable")].reset_index(drop=True)
+        near = Neighbours(stored.index, stored.distances)
+    again = judged_table(
+        OutOfSample(np.asarray(stored.probabilities), near),
+        keys=table["key"].to_numpy(dtype=object),
+        labels=labels,
+        classes=classes,
+        rows=stored.rows,
+        trusted=int(table["p_wrong"].isna().sum()),  # they stand at the end
+        further=[_recorded(table, name) for name in table.columns if name.startswith("score_") and name not in _ASKED],
+        decisions=judged,
+    )
+    return _with_rest(again, table)[list(issues.columns)]
+
+
+def _recorded(table: pd.DataFrame, column: str) -> Evidence:
+    """A witness that cannot be asked again."""
+    return Evidence(column.removeprefix("score_"), table[column].to_numpy(dtype=float))
+
+
+def _with_rest(again: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """What decisions do not change: near copies found among the inputs, and further columns."""
+    old = before.set_index("row").loc[again["row"]].reset_index()
+    for name in old.columns.difference(again.columns):
+        again[name] = old[name]
+    if "duplicate_of" in again:
+        again["duplicate_of"] = old["duplicate_of"]
+        again.loc[(again["kind"] == "") & (old["kind"] == "duplicate"), "kind"] = "duplicate"
+    return again
 
 
 def _judged(table: pd.DataFrame, state: State) -> tuple[np.ndarray, np.ndarray]:

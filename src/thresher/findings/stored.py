@@ -25,7 +25,8 @@ class Stored:
 
     Attributes:
         rows: row numbers of the source, int64 ``[n]``.
-        probabilities: out of sample, of the given classes, float32 ``[n, K]``, or None.
+        probabilities: of the given classes, out of sample where folds were trained and otherwise the model's, float32
+            ``[n, K]``, or None.
         index: places in `rows` of the nearest others, nearest first, int32 ``[n, k]``, or None.
         distances: of these, float32 ``[n, k]``.
     """

@@ -21,12 +21,13 @@ PAIRS = 10
 _SUMS = ("labels", "suspects", "expected", "wrong")
 
 
-def write(path: Path, report: Report) -> Path:
+def write(path: Path, report: Report, *, apart: bool = True) -> Path:
     """Write the report to `path`, and its figures as SVG files to ``figures/`` beside it.
 
     Args:
         path: the HTML file; missing folders are made, an old report is replaced when the new one is complete.
         report: what to tell.
+        apart: write the figures as files, too; the page holds them anyway.
 
     Returns:
         `path`.
@@ -46,23 +47,27 @@ def write(path: Path, report: Report) -> Path:
     drawn = _draw(report)
     documents = {p.name: svg.document(p.figure, p.name) for group in drawn.values() for p in group}
     path.parent.mkdir(parents=True, exist_ok=True)
-    for name, text in documents.items():
+    for name, text in documents.items() if apart else ():
         _replace(path.parent / "figures" / f"{name}.svg", text)
-    _replace(path, render(report, drawn, documents))
+    _replace(path, render(report, drawn, documents, apart=apart))
     return path
 
 
-def render(report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Mapping[str, str]) -> str:
+def render(
+    report: Report, drawn: Mapping[str, Sequence[Picture]], documents: Mapping[str, str], *, apart: bool = True
+) -> str:
     """The page as text.
 
     Args:
         report: what to tell.
         drawn: the figures by section.
         documents: their SVG by name.
+        apart: whether the figures are files, too.
     """
     known, planned = Columns(report), review.expect(report)
     return template("page.html.j2").render(
         report=report,
+        apart=apart,
         words=words,
         say=sentences,
         css=stylesheet(),
