@@ -13,11 +13,12 @@ from thresher.errors import ThresherError
 
 
 @contextlib.contextmanager
-def plain_disk_errors(where: Path) -> Iterator[None]:
+def plain_disk_errors(where: Path, failed: str = "written") -> Iterator[None]:
     """Say in one sentence when the disk is full or not writable.
 
     Args:
         where: what is being written, for the message.
+        failed: what cannot be done with it, for the message.
 
     Raises:
         ThresherError: it could not be.
@@ -35,7 +36,7 @@ def plain_disk_errors(where: Path) -> Iterator[None]:
         if _is_full(error):
             raise ThresherError(f"no space is left on the device of {where}: free some and resume") from error
         reason = getattr(error, "strerror", None) or error
-        raise ThresherError(f"{where} cannot be written ({reason}): check the folder") from error
+        raise ThresherError(f"{where} cannot be {failed} ({reason}): check the folder") from error
 
 
 def _is_full(error: Exception) -> bool:

@@ -165,7 +165,7 @@ def _given(table: VoteTable, found: Consensus, values: np.ndarray | None, labels
     """The labels to judge: those in a file, or the majority vote, and the model's where nobody voted."""
     if labels is None:
         voted = majority(table.votes, values)
-        return np.where(voted < 0, found.labels, voted)
+        return np.where(voted < 0, found.labels if values is None else values.argmax(axis=1), voted)
     rows, codes = read_keyed(labels, table.keys, table.classes)
     if len(rows) < len(table.keys):
         lacking = np.setdiff1d(np.arange(len(table.keys)), rows)

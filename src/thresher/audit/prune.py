@@ -10,6 +10,15 @@ import numpy as np
 
 from thresher.audit.blocks import blocks, share
 
+FILTERS = (
+    *("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"),
+    *("low_normalized_margin", "low_self_confidence"),
+)
+"""cleanlab's names of the ways to choose which labels are wrong."""
+
+PRUNING = FILTERS[:3]
+"""Those that read how many samples of each pair of classes are wrong."""
+
 _SURE = 2e-6  # above the tolerance of `agrees`: no sample with such a lead agrees with its label
 _LEADS = 1 << 18
 _VISIT = 1 << 16

@@ -24,7 +24,8 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def write_jsonl(path: Path, table: pd.DataFrame, classes: Sequence[str]) -> None:
     """One JSON object per row: the columns, null where a cell is empty, soft labels as ``"probabilities": {...}``."""
-    soft = [name for name in (f"p_{one}" for one in classes) if name in table]
+    soft = [f"p_{one}" for one in classes]
+    soft = soft if set(soft) <= set(table.columns) else []  # of a listing, p_suggested is no class's
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for record in table.to_dict("records"):
             plain: dict[str, Any] = {str(name): _plain(value) for name, value in record.items() if name not in soft}

@@ -193,7 +193,8 @@ def _weights(table: pd.DataFrame, path: Path) -> np.ndarray | None:
 def _targets(table: pd.DataFrame, labels: np.ndarray, classes: tuple[str, ...], path: Path) -> np.ndarray | None:
     columns = [f"{PREFIX}{name}" for name in classes]
     missing = [column for column in columns if column not in table]
-    if len(missing) == len(columns):
+    listing = {"given", "suggested", "p_suggested"} <= set(table.columns)  # where p_suggested is no class's
+    if len(missing) == len(columns) or (missing and listing):
         return None
     if missing:
         raise UsageError(f"{path} has no column {listed(missing)}: give soft labels for every class, or for none")

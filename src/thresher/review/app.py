@@ -155,8 +155,10 @@ class _App:
     def undo(self, body: Any) -> Response:
         """Take the newest decision back."""
         nothing(body)
+        before = self.session.version
         states = self.session.undo()
-        return self._changed({"undone": states[0] if states else None, "states": states})
+        elsewhere = not states and self.session.version > before  # about a row that is not in today's queue
+        return self._changed({"undone": states[0] if states else None, "states": states, "elsewhere": elsewhere})
 
     def _changed(self, told: Mapping[str, Any]) -> Response:
         return _json({"version": self.session.version, **told, "progress": self.session.progress()}, None)

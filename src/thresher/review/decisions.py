@@ -4,22 +4,24 @@ A decision is on the disk when `Log.append` returns. A kill, at any moment, lose
 """
 
 import contextlib
-import errno
 import fcntl
 import heapq
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from thresher.disk import plain_disk_errors, sync
 from thresher.errors import ThresherError, UsageError
 from thresher.review.decision import ACTIONS, VERSION, Decision, decide, parse
 from thresher.review.folding import State, fold
 
 __all__ = ["ACTIONS", "VERSION", "Decision", "Log", "State", "decide", "fold", "merge", "parse", "read"]
+
+_EITHER = "read or written"
 
 NAME = "decisions.jsonl"
 """The file's name in a run folder."""
@@ -43,7 +45,7 @@ def read(path: str | Path) -> list[Decision]:
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"there is no file {path}: check the path")
-    with _disk_errors(path):
+    with plain_disk_errors(path, _EITHER):
         data = path.read_bytes()
     return _parsed(data, path)[0]
 
@@ -86,12 +88,12 @@ class Log:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
-        with _disk_errors(self.path):
+        with plain_disk_errors(self.path, _EITHER):
             self._mine = not self.path.exists()
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             self._take()
-            with _disk_errors(self.path):
+            with plain_disk_errors(self.path, _EITHER):
                 records, whole, tail = _parsed(self.path.read_bytes(), self.path)
                 self._seal(whole, tail)
         except BaseException:
@@ -117,11 +119,7 @@ class Log:
             _write(self._file, tail)
         os.fsync(self._file)
         self._size = whole + len(tail)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path.parent)
 
     def append(self, *decisions: Decision) -> None:
         """Put decisions on the disk, in one write, and into the state; those that are there already are passed over.
@@ -136,7 +134,7 @@ class Log:
             data = b"".join(one.line() for one in fresh.values())
             self._check_place()
             try:
-                with _disk_errors(self.path):
+                with plain_disk_errors(self.path, _EITHER):
                     _write(self._file, data)
                     os.fsync(self._file)
             except ThresherError:
@@ -202,17 +200,6 @@ class Log:
             raise ThresherError(f"{self.path} is gone: put it back, or start the review again") from error
         if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino) or mine.st_size != self._size:
             raise ThresherError(f"{self.path} was changed by something else: start the review again to read it anew")
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """As `thresher.engine.checkpoint.plain_disk_errors`, without waiting for torch."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ThresherError(f"no space is left on the device of {path}: free some and decide again") from error
-        raise ThresherError(f"{path} cannot be read or written ({error.strerror}): check the folder") from error
 
 
 def _write(file: int, data: bytes) -> None:

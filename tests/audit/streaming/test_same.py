@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import thresher as th
+from thresher.audit.prune import FILTERS, PRUNING
 from thresher.audit.streaming import cuts, find_label_issues_in_files
 from thresher.audit.streaming.passes import Chunk, Joint, Pass, State, Sums, thresholds
-from thresher.audit.streaming.selection import FILTERS, PRUNING, Flags, Histograms, Ranking
+from thresher.audit.streaming.selection import Flags, Histograms, Ranking
 from thresher.audit.streaming.workspace import Workspace
 
 Call = Callable[..., Any]

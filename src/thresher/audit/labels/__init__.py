@@ -34,7 +34,6 @@ from thresher.audit.labels.dataset import (
 )
 from thresher.audit.labels.ensemble import WEIGHTINGS, get_label_quality_ensemble_scores
 from thresher.audit.labels.filter import (
-    FILTERS,
     find_label_issues,
     find_label_issues_using_argmax_confusion_matrix,
     find_predicted_neq_given,
@@ -49,6 +48,7 @@ from thresher.audit.labels.rank import (
     get_self_confidence_for_each_label,
     order_label_issues,
 )
+from thresher.audit.prune import FILTERS
 
 __all__ = [
     "ESTIMATES",

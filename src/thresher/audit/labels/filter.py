@@ -9,13 +9,8 @@ from thresher.audit import confident, prune
 from thresher.audit.blocks import at_most
 from thresher.audit.labels.inputs import Labels, Names, Probabilities, check_name, prepared, square
 from thresher.audit.labels.rank import check_settings, ordered, scored
+from thresher.audit.prune import FILTERS, PRUNING
 from thresher.errors import UsageError
-
-FILTERS = (
-    *("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"),
-    *("low_normalized_margin", "low_self_confidence"),
-)
-_PRUNING = FILTERS[:3]
 
 
 def find_label_issues(
@@ -72,7 +67,7 @@ def find_label_issues(
         check_settings("return_indices_ranked_by", return_indices_ranked_by, rank_by_kwargs)
     with at_most(n_jobs):
         given, probabilities, _ = prepared(labels, pred_probs, classes)
-        if filter_by in _PRUNING:
+        if filter_by in PRUNING:
             counts = _counts(given, probabilities, confident_joint, min_examples_per_class, frac_noise)
             counts = _as_wanted(counts, given, num_to_remove_per_class)
             mask = _pruned(given, probabilities, filter_by, counts, min_examples_per_class)
@@ -216,5 +211,5 @@ def _check_idle(how: str, fraction: float, wanted: object, keep: int, joint: obj
         "confident_joint": joint is not None,
     }
     idle = [name for name, given in said.items() if given]
-    if idle and how not in _PRUNING:
-        raise UsageError(f"{idle[0]} has no meaning for filter_by {how!r}: it belongs to {', '.join(_PRUNING)}")
+    if idle and how not in PRUNING:
+        raise UsageError(f"{idle[0]} has no meaning for filter_by {how!r}: it belongs to {', '.join(PRUNING)}")

@@ -11,14 +11,9 @@ import numpy as np
 
 from thresher.audit.confident import calibrate
 from thresher.audit.multilabel.labels import check_name
-from thresher.audit.prune import counts_for, largest, prune_counts
+from thresher.audit.prune import FILTERS, PRUNING, counts_for, largest, prune_counts
 from thresher.errors import UsageError
 
-FILTERS = (
-    *("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"),
-    *("low_normalized_margin", "low_self_confidence"),
-)
-_PRUNING = FILTERS[:3]
 _CLOSE = 1e-6
 _ABSENT = 2.0  # the threshold of an answer that no sample gives
 
@@ -57,10 +52,10 @@ class Request:
             UsageError: unknown names, an option that the filter does not read, values out of range.
         """
         check_name("filter_by", filter_by, FILTERS)
-        if filter_by not in _PRUNING and (fraction != 1.0 or remove is not None or keep != 1 or joint is not None):
+        if filter_by not in PRUNING and (fraction != 1.0 or remove is not None or keep != 1 or joint is not None):
             raise UsageError(
                 f"{filter_by} reads none of frac_noise, num_to_remove_per_class, min_examples_per_class and "
-                f"confident_joint: leave them out, or choose one of {', '.join(_PRUNING)}"
+                f"confident_joint: leave them out, or choose one of {', '.join(PRUNING)}"
             )
         if not 0 <= fraction <= 1:
             raise UsageError(f"frac_noise is {fraction}: it must be in 0 to 1")
@@ -108,7 +103,7 @@ def _of_class(given: np.ndarray, yes: np.ndarray, k: int, request: Request) -> n
     if request.filter_by == "predicted_neq_given":
         return np.asarray(differs & ~agrees)
     true = likely_answer(given, yes, no)
-    if request.filter_by not in _PRUNING:
+    if request.filter_by not in PRUNING:
         wrong = np.asarray((true >= 0) & (true != given) & ~agrees)
         return wrong if request.filter_by == "confident_learning" else _lowest(own, other, int(wrong.sum()), request)
     counts = _counts(given, true, k, request)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from thresher.audit.multilabel.binary import FILTERS, Request, wrong_labels
+from thresher.audit.multilabel.binary import Request, wrong_labels
 from thresher.audit.multilabel.labels import Labels, check_name, checked
 from thresher.audit.multilabel.scores import (
     SCORES,
     get_label_quality_scores,
     get_label_quality_scores_per_class,
 )
+from thresher.audit.prune import FILTERS
 
 __all__ = ["FILTERS", "find_label_issues", "find_multilabel_issues_per_class"]
 

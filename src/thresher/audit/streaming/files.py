@@ -155,7 +155,7 @@ def find_label_issues_in_files(
         "settings": [filter_by, frac_noise, removed, min_examples_per_class, every, classes and list(classes)],
         "outputs": [None if file is None else file.name for file in files],
     }
-    with _workspace(files, about) as space, executors.workers(on, workers) as (spread, count):
+    with executors.workers(on, workers) as (spread, count), _workspace(files, about) as space:
         numbers, names = encoded(column, space.folder, classes)
         source = by_class(source, names, f"{probs}")
         if removed is not None and (len(removed) != len(names) or min(removed) < 0):

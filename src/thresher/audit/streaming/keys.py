@@ -43,8 +43,12 @@ def _column(path: Path | None) -> Column | None:
         return None
     columns = [open_column(one, "key") for one in files_in(path)]
     found = [column for column in columns if column is not None]
+    if found and len(found) < len(columns):
+        raise UsageError(
+            f"{path}: {len(found)} of {len(columns)} files have a column 'key': give it to all, or to none"
+        )
     if len(found) < 2:
-        return found[0] if len(found) == len(columns) == 1 else None
+        return found[0] if found else None
     parts = tuple(column.rows for column in found)
     files = tuple(part.files[0] for part in parts)
     return Column(Joined(rows=sum(part.rows for part in parts), columns=0, files=files, parts=parts), f"{path}")

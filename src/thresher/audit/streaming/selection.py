@@ -6,17 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from thresher.audit.confident import agrees, label_margin, normalized_margin, self_confidence
-from thresher.audit.prune import counts_for, prune_counts
+from thresher.audit.prune import FILTERS, PRUNING, counts_for, prune_counts
 from thresher.audit.streaming.cuts import Cuts, chosen, histogram
 from thresher.audit.streaming.passes import Chunk, Joint, State, added, likely
 from thresher.engine.options import nearest
 from thresher.errors import UsageError
-
-FILTERS = (
-    *("prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given"),
-    *("low_normalized_margin", "low_self_confidence"),
-)
-PRUNING = FILTERS[:3]
 
 PAIR, CLASS, DISAGREES, CONFIDENT = 1, 2, 4, 8
 _NEEDED = dict(

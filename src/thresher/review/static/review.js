@@ -106,6 +106,8 @@ let selectedCount = 0;
 let mode = "single";
 let finished = false; // nothing is open here any more
 let synced = queue.version;
+/** The newest version that an answer told. */
+let latest = queue.version;
 let progress = queue.progress;
 let decided = columns.state.filter(isDecided).length;
 
@@ -170,12 +172,13 @@ let folded = null;
 /** The places that the filters let through: ranked, the skipped ones last. */
 function filtered() {
   const want = Object.fromEntries(fields.map((name) => [name, $(`f-${name}`).value]));
-  const [from, to] = want.pair ? want.pair.split(">") : [want.given, want.suggested];
+  const [from, to] = want.pair ? want.pair.split(">") : ["", ""];
   const part = want.key.trim().toLowerCase();
   folded ??= columns.row.map((/** @type {number} */ row, /** @type {number} */ i) => keyOf(i).toLowerCase());
   const is = (/** @type {string} */ wanted, /** @type {number} */ value) => wanted === "" || Number(wanted) === value;
   const fits = (/** @type {number} */ i) =>
-    is(from, columns.given[i]) && is(to, columns.suggested[i]) && is(want.kind, columns.kind[i]) && is(want.reason, columns.reason[i])
+    is(from, columns.given[i]) && is(to, columns.suggested[i]) && is(want.given, columns.given[i])
+    && is(want.suggested, columns.suggested[i]) && is(want.kind, columns.kind[i]) && is(want.reason, columns.reason[i])
     && (part === "" || folded[i].includes(part));
   const first = [], last = [];
   for (let i = 0; i < total; i++) {
@@ -280,6 +283,7 @@ const saver = {
       const decisions = op.items.map(({ i, after: { state, label } }) => ({ row: columns.row[i], action: state, label: label < 0 ? null : label, seen: columns.seen[i] }));
       try {
         const answer = await ask("/api/decide", { decisions });
+        latest = answer.version;
         progress = answer.progress;
         return take(answer.states);
       } catch (error) {
@@ -311,16 +315,17 @@ const saver = {
   async undo(op, tries) {
     if (op.undoes?.failed) return; // there is nothing on the server to undo
     if (tries) { // was it done, and only the answer lost?
-      const seen = op.items.map(({ i }) => columns.seen[i]);
+      const known = latest, seen = op.items.map(({ i }) => columns.seen[i]);
       await sync();
-      if (op.items.some(({ i }, k) => columns.seen[i] !== seen[k])) return;
+      if (op.items.length ? op.items.some(({ i }, k) => columns.seen[i] !== seen[k]) : latest > known) return render();
     }
     const answer = await ask("/api/undo", {});
+    latest = answer.version;
     progress = answer.progress;
     take(answer.states);
     const rows = new Set(answer.states.map((/** @type {RowState} */ one) => place.get(one.row)));
     if (op.items.length && op.items.every(({ i }) => rows.has(i))) return;
-    if (!answer.undone) return announce("There is nothing to undo.");
+    if (!answer.undone) return announce(answer.elsewhere ? "A decision about a row that is not in this queue was undone." : "There is nothing to undo.");
     const i = place.get(answer.undone.row);
     if (i !== undefined) show(i);
     announce(`Row ${answer.undone.row}: undone.`);
@@ -348,7 +353,7 @@ const saver = {
 /** Learn what was decided in another window. */
 async function sync() {
   const answer = await ask(`/api/since/${synced}`);
-  synced = answer.version;
+  synced = latest = answer.version;
   take(answer.states);
   progress = answer.progress ?? progress;
 }
