@@ -54,6 +54,20 @@ def test_wide_file_with_a_model(tmp_path: Path) -> None:
     assert 0 < found.agreement.alpha < 1
 
 
+def test_rows_without_votes_are_judged_by_the_model(tmp_path: Path) -> None:
+    frame, true = wide()
+    frame.to_csv(tmp_path / "votes.csv", index=False)
+    frame.loc[:4, ["a1", "a2", "a3", "a4", "a5"]] = ""
+    frame.to_csv(tmp_path / "votes.csv", index=False)
+    model = probabilities(true, list(frame["key"]))
+    model.to_csv(tmp_path / "p.csv", index=False)
+    for method in ("crowdlab", "majority"):
+        found = find_in_votes(tmp_path / "votes.csv", probs=tmp_path / "p.csv", annotators="a1..a5", method=method)
+        given = found.issues.set_index("key")["given"]
+        sure = model.set_index("key").idxmax(axis=1)
+        assert (given[[f"k{row}" for row in range(5)]] == sure[[f"k{row}" for row in range(5)]]).all()
+
+
 def test_long_file_judges_labels_in_use(tmp_path: Path) -> None:
     frame, true = wide(2)
     long = frame.melt("key", var_name="who", value_name="label")

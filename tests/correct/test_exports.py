@@ -169,3 +169,12 @@ def test_kinds() -> None:
     ):
         with pytest.raises(UsageError, match=words):
             kind_of(out, kind)
+
+
+def test_a_class_called_suggested(tmp_path: Path, issues: pd.DataFrame) -> None:
+    issues[["given", "suggested"]] = issues[["given", "suggested"]].replace({"cat": "suggested"})
+    done = correct(issues, "review", ("bird", "dog", "suggested"))
+    write(done, tmp_path / "list.jsonl", Suspects(issues, ("bird", "dog", "suggested")))
+    listed = json.loads((tmp_path / "list.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert isinstance(listed["p_suggested"], float)
+    assert "probabilities" not in listed

@@ -117,3 +117,11 @@ def test_some_rows_refused(text: str, pattern: str, file: Path) -> None:
     file.write_text(text)
     with pytest.raises(UsageError, match=pattern):
         read_keyed(file, KEYS, CLASSES)
+
+
+def test_listings_whose_class_is_called_suggested(file: Path) -> None:
+    file.write_text("key,given,suggested,p_suggested,label\n007,a,suggested,0.9,suggested\n")
+    assert read_labels(file, KEYS[1:2], ("a", "suggested")).targets is None
+    file.write_text("key,p_suggested,label\n007,0.9,suggested\n")
+    with pytest.raises(UsageError, match="has no column 'p_a': give soft labels for every class"):
+        read_labels(file, KEYS[1:2], ("a", "suggested"))

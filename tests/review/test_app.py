@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tests.review.tables import client, issues, review
 
 from thresher.errors import ThresherError
+from thresher.review.decisions import decide as decided
 from thresher.review.opening import Review
 
 BARE = "keys and labels only"
@@ -303,6 +304,16 @@ def test_undo_of_requests(page: TestClient) -> None:
     told = page.post("/api/undo", json={}).json()
     assert (told["undone"], told["states"], told["progress"]["decided"]) == (None, [], 0)
     assert page.post("/api/undo", json={"count": 2}).status_code == 400
+
+
+def test_undo_of_a_row_that_is_not_in_the_queue(tmp_path: Path) -> None:
+    with review(tmp_path) as found:
+        found.log.append(decided("elsewhere/1.png", "keep", given="cat", annotator="ann"))
+        page = client(found)
+        told = page.post("/api/undo", json={}).json()
+        assert (told["undone"], told["elsewhere"]) == (None, True)
+        told = page.post("/api/undo", json={}).json()
+        assert (told["undone"], told["elsewhere"]) == (None, False)
 
 
 def test_another_start_goes_on(tmp_path: Path) -> None:

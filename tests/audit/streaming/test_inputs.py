@@ -117,6 +117,17 @@ def test_keys_that_differ_are_refused(both: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "b.csv").exists()
 
 
+def test_keys_in_some_files_only_are_refused(both: Any, tmp_path: Path) -> None:
+    labels, p, _, _ = both
+    (tmp_path / "p").mkdir()
+    wide = pd.DataFrame(p, columns=["0", "1", "2"])
+    wide[:100].assign(key=[f"k{row}" for row in range(100)]).to_parquet(tmp_path / "p" / "1.parquet")
+    wide[100:].to_parquet(tmp_path / "p" / "2.parquet")
+    np.save(tmp_path / "y.npy", labels)
+    with pytest.raises(th.UsageError, match="1 of 2 files have a column 'key': give it to all, or to none"):
+        search(tmp_path / "y.npy", tmp_path / "p", issues=tmp_path / "a.csv")
+
+
 def spoil(what: str, labels: np.ndarray, p: np.ndarray, folder: Path) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912
     """Write one bad input; what to call the search with, if not the two files."""
     y, q = folder / "y.npy", folder / "p.npy"
