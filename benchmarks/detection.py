@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from thresher import methods
 from thresher.audit.calibrate import best_cut, calibration
 from thresher.audit.combine import combine
 from thresher.audit.evidence import Evidence, confident_evidence
-from thresher.audit.history import History
+from thresher.audit.history import HISTORY, History
 from thresher.audit.neighbours import Neighbours
 from thresher.audit.neighbours.votes import neighbour_evidence, neighbour_votes
 from thresher.audit.scores import detection
@@ -191,6 +191,8 @@ def measured(name: str, seed: int, found: dict[str, np.ndarray]) -> dict[str, An
     further, alone, votes = witnesses(found)
     combined = combine(further, labels, p, votes=votes)
     without = combine([], labels, p, votes=votes)
+    history = [replace(one, name=f"also {one.name}") for one in alone if one.name in HISTORY]
+    more = combine([*further, *history], labels, p, votes=votes)
     single = {one.name: quality(one.flagged, one.score, wrong) for one in (*further, *alone)}
     theirs = of_cleanlab(labels, p, wrong)
     whole = quality(combined.p_wrong >= best_cut(combined.p_wrong), combined.p_wrong, wrong)
@@ -210,6 +212,7 @@ def measured(name: str, seed: int, found: dict[str, np.ndarray]) -> dict[str, An
         "cleanlab": theirs,
         "combined": whole,
         "without_training": quality(without.p_wrong >= best_cut(without.p_wrong), without.p_wrong, wrong),
+        "with_history": quality(more.p_wrong >= best_cut(more.p_wrong), more.p_wrong, wrong),
         "over_best_single": ap(whole) - max(ap(one) for name, one in (single | theirs).items() if name != ADJUSTED),
         "over_adjusted": ap(whole) - ap(theirs[ADJUSTED]),
         "weights": combined.weights,

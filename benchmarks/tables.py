@@ -213,7 +213,7 @@ def label_issues(document: dict[str, Any]) -> str:
         memory = "" if extra is None else f"{extra['ours_mib']:.0f} / {extra['one process_mib']:.0f}"
         seconds = found["seconds"]
         fastest = min(seconds["one process"], seconds["default"])
-        rows.append([name, f"{found['ratio']:.1f}", f"{low:.1f} to {high:.1f}", f"{seconds['ours']:.3f}"])
+        rows.append([name, f"{found['ratio']:.2f}", f"{low:.2f} to {high:.2f}", f"{seconds['ours']:.3f}"])
         rows[-1] += [f"{fastest:.3f}", memory, "yes" if found["equal"] else "**no**"]
     header = ["case", "times faster", "quartiles", "seconds", "cleanlab's", "MiB more, ours / cleanlab's", "same rows"]
     settings = document["settings"]

@@ -12,6 +12,7 @@ import torch
 
 import thresher as th
 from thresher import data, jobs, training
+from thresher.audit.history import HISTORY
 from thresher.data.split import folds
 from thresher.noise import Noise
 from thresher.review.decisions import Log, decide
@@ -56,7 +57,14 @@ def test_everything_is_in_the_folder(arrays: Arrays, workplace: Path) -> None:
 def test_issues_are_every_given_row_once_worst_first(arrays: Arrays, quick: Callable[..., th.Result]) -> None:
     issues = quick(arrays, noise="symmetric:0.2").issues
     assert issues is not None
-    assert list(issues.columns) == [*COLUMNS, "score_elr", "score_margin", "score_loss", "flips"]
+    assert list(issues.columns) == [
+        *COLUMNS,
+        "score_elr",
+        "score_margin",
+        "score_loss",
+        *(f"score_{one}" for one in HISTORY),
+        "flips",
+    ]
     assert sorted(issues["row"]) == list(range(120))
     assert issues["key"].tolist() == issues["row"].astype(str).tolist()
     assert issues["score_elr"].is_monotonic_decreasing
@@ -65,6 +73,14 @@ def test_issues_are_every_given_row_once_worst_first(arrays: Arrays, quick: Call
     assert issues["p_wrong"].isna().all()
     assert (issues["is_label_issue"] == (issues["score_elr"] > 0)).all()
     assert (issues["given"] != issues["suggested"])[issues["is_label_issue"]].all()
+    held = issues["score_agreement"].isna()  # of rows that were held out there is no history
+    assert 0 < held.sum() < 60
+    assert issues.loc[~held, "score_agreement"].between(-0.5, 0.5).all()
+    assert (
+        issues.loc[issues["score_agreement"] > 0, "reasons"]
+        .str.contains("predicted as labelled in 0 of 2 epochs")
+        .all()
+    )
     assert set(issues["given"]) == {"0", "1", "2"}
     header = Path("run/issues.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == ",".join(issues.columns)

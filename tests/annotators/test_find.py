@@ -1,7 +1,10 @@
 """From files to suspects, annotators and labels to train on."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,6 +116,27 @@ def test_bad_requests(tmp_path: Path) -> None:
         find_in_votes(frame, labels=tmp_path / "few.csv", annotators="a*")
     with pytest.raises(UsageError, match="no label at all"):
         find_in_votes(pd.concat([frame, pd.DataFrame({"key": ["bare"]})]), annotators="a*")
+
+
+def test_the_command(workplace: Path, thresher: Callable[..., Any]) -> None:
+    frame, true = wide(5)
+    frame.to_csv("votes.csv", index=False)
+    probabilities(true, frame["key"].tolist()).to_csv("p.csv", index=False)
+    said = thresher("find", "--labels", "votes.csv", "--annotators", "a*", "--probs", "p.csv", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert (told["labels"], told["consensus_method"], len(told["people"])) == (300, "crowdlab", 5)
+    assert told["suspects"] == pd.read_csv(told["issues"])["is_label_issue"].sum() > 0
+    labels = pd.read_csv(told["consensus"])["label"].to_numpy()
+    assert (labels == NAMES[true]).mean() > 0.95
+    assert len(pd.read_csv(told["annotators"])) == 5
+    assert "Krippendorff" in Path(told["report"]).read_text(encoding="utf-8")
+    assert thresher("find", "--labels", "votes.csv", "--annotators", "a*").code == 2  # nothing is overwritten
+    said = thresher("find", "--labels", "votes.csv", "--annotators", "a*", "--out", "plain.csv")
+    assert said.code == 0, said.err
+    assert "5 annotators, the consensus by dawid-skene" in said.out
+    refused = thresher("find", "--labels", "votes.csv", "--annotators", "b*", "--out", "x.csv")
+    assert (refused.code, len(refused.err.splitlines()), Path("x.csv").exists()) == (2, 1, False)
 
 
 @pytest.mark.realdata

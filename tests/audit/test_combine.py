@@ -266,8 +266,13 @@ def test_history() -> None:
     assert history.forgotten.tolist() == [1, 1, 0]
     agreement, learned, forgetting = history.evidence()
     assert [one.flagged.tolist() for one in (agreement, learned, forgetting)] == [[False, False, True]] * 3
+    assert callable(agreement.reason)
     assert callable(learned.reason)
-    assert learned.reason(np.array([0, 2])) == ["first learned in epoch 1 of 4", "never learned"]
+    assert callable(forgetting.reason)
+    rows = np.array([0, 2])
+    assert agreement.reason(rows)[1] == "predicted as labelled in 0 of 4 epochs"
+    assert learned.reason(rows) == ["first learned in epoch 1", ""]
+    assert forgetting.reason(rows) == ["learned and forgotten 1 times", ""]
     with pytest.raises(UsageError, match="no epoch"):
         History.start(3).evidence()
     with pytest.raises(UsageError, match="2 predictions"):

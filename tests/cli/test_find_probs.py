@@ -48,6 +48,8 @@ def test_npy(own: Any, thresher: Call) -> None:
     assert "The most frequent mistake: " in again.out
     assert again.err == ""
     assert Path("issues.csv").read_bytes() == Path("b.csv").read_bytes()
+    assert listed["p_wrong"].between(0, 1).all()
+    assert told["review"]["expected"] > 0
 
 
 @pytest.mark.parametrize("words", [["--on", "processes", "--workers", 2], ["--filter-by", "both"], ["--all-rows"]])
@@ -124,3 +126,43 @@ def test_several_models(workplace: Path, thresher: Call) -> None:
     assert "strong expects" in issues.reasons[0]
     refused = thresher("find", "--labels", "labels.csv", "--probs", "weak.csv", "--probs", "strong.csv", "--on", "ray")
     assert (refused.code, "several --probs are read in memory" in refused.err) == (2, True)
+
+
+def test_models_in_another_order_and_of_equal_names(own: Any, thresher: Call) -> None:
+    labels, _ = own
+    table = pd.read_csv("p.csv")
+    for folder, rows in (("one", table[::-1]), ("two", table.sample(frac=1, random_state=0))):
+        Path(folder).mkdir()
+        rows.to_csv(f"{folder}/probs.csv", index=False)
+    np.save("y.npy", np.array(["ant", "bee", "cat"])[labels])  # without keys: in the order of the first model
+    said = thresher("find", "--labels", "y.npy", "--probs", "one/probs.csv", "--probs", "two/probs.csv")
+    assert said.code == 0, said.err
+    both = pd.read_csv("issues.csv")
+    assert {"score_model_1", "score_model_2"} <= set(both.columns)
+    assert thresher("find", "--labels", "y.csv", "--probs", "p.csv", "--out", "single.csv").code == 0
+    single = pd.read_csv("single.csv").set_index("key")
+    np.testing.assert_allclose(both.set_index("key").loc[single.index, "p_suggested"], single["p_suggested"])
+    Path("p.csv").rename("confident.csv")
+    words = ["--probs", "confident.csv", "--probs", "p.parquet"]
+    assert thresher("find", "--labels", "y.csv", *words, "--out", "named.csv").code == 0
+    assert {"score_model_1", "score_model_2"} <= set(pd.read_csv("named.csv").columns)
+
+
+@pytest.mark.parametrize("words", [[], ["--filter-by", "both"], ["--workers", 1]])
+def test_a_class_without_labels(words: list[object], own: Any, thresher: Call) -> None:
+    labels, p = own
+    wider = np.column_stack([p * 0.9, np.full(300, 0.1)])
+    np.save("wider.npy", wider)
+    for given in ("y.npy", "y.csv"):
+        refused = thresher("find", "--labels", given, "--probs", "wider.npy", *words)
+        assert (refused.code, "4 columns" in refused.err, "name all classes" in refused.err) == (2, True, True), given
+    said = thresher("find", "--labels", "y.csv", "--probs", "wider.npy", "--classes", "ant,bee,cat,dog", *words)
+    assert said.code == 0, said.err
+    listed = pd.read_csv("issues.csv")
+    how = "both" if "both" in words else "prune_by_noise_rate"
+    flagged = th.find_label_issues(labels, wider, filter_by=how)
+    assert set(listed.loc[listed["is_label_issue"], "row"]) == set(np.flatnonzero(flagged))
+    for typed, pattern in (("ant,bee", "'cat', unknown to the classes that are named"), ("ant", "name two or more")):
+        refused = thresher("find", "--labels", "y.csv", "--probs", "wider.npy", "--classes", typed, "--out", "b.csv")
+        assert (refused.code, pattern in refused.err) == (2, True), refused.err
+    assert thresher("find", "digits", "--classes", "a,b").code == 2

@@ -42,7 +42,14 @@ def test_decisions_move_the_probabilities(run: th.Result, thresher: Call) -> Non
     suspects = again[again.is_label_issue]
     assert (suspects.given != suspects.suggested).all()  # also of those that were none before
     assert suspects.reasons.notna().all()
-    assert (suspects.kind != "").all()
+    assert suspects.kind.notna().all()
+    before_by_row, after = issues.set_index("row"), again.set_index("row")
+    no_more = before_by_row.is_label_issue & ~after.is_label_issue.reindex(before_by_row.index)
+    assert no_more.any()
+    assert not (after.loc[no_more[no_more].index, "kind"] == "wrong").any()
+    said = before_by_row.reasons[before_by_row.reasons.str.contains("expects")]
+    assert (after.reasons.reindex(said.index) == said).all()  # what the witnesses said, word for word
+    assert not after.reasons[~after.is_label_issue].str.contains("only all evidence", na=False).any()
     assert (run.path / "issues.csv").read_bytes() == before
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import thresher as th
-from thresher import jobs
+from thresher import jobs, training
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Study
 from thresher.findings import estimators
@@ -90,11 +91,58 @@ def test_a_small_table_needs_no_size_of_a_batch(workplace: Path) -> None:
     assert len(th.find_issues((x, y), model="logistic", device="cpu", out="run").finished()) == 40
 
 
+def test_copies_and_outliers_of_a_table(workplace: Path) -> None:
+    draws = np.random.default_rng(0)
+    y = np.arange(300) % 2
+    x = draws.normal(size=(300, 6)) + 6 * y[:, None]
+    copied = np.arange(0, 120, 2)
+    x[copied + 1], y[copied + 1] = x[copied] + 1e-4 * draws.normal(size=(60, 6)), 1 - y[copied]
+    x[200:206] = x[200:206] * np.linspace(20, 40, 6)[:, None]  # in the direction of their class, and far beyond
+    found = th.find_issues((x, y), model="logistic", device="cpu", out="run").finished().set_index("row")
+    near = found.loc[np.concatenate([copied, copied + 1])]
+    assert (near["duplicate_of"] != "").all()  # in the same fold, too
+    assert (found.loc[200:205, "kind"] == "outlier").all()
+
+
+def test_trusted_rows_have_no_kind(workplace: Path) -> None:
+    draws = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    x = draws.normal(size=(120, 4)) + 6 * y[:, None]
+    x[7] *= 50
+    pd.DataFrame({"key": ["7"], "label": ["1"]}).to_csv("trusted.csv", index=False)
+    job = jobs.prepare((x, y), "cross_entropy", kind="find", cross_fit=3, model="logistic", trusted="trusted.csv")
+    found = training.train(job).finished().set_index("key")
+    assert found.loc["7", "kind"] == ""
+    assert (found.loc[found["kind"] != "", "p_wrong"].notna()).all()
+
+
+def test_a_class_with_one_member_to_learn_from() -> None:
+    x, labels = np.arange(60.0)[:, None], np.arange(60) % 2
+    labels[[0, 30]] = 2
+    p = estimators.out_of_sample("boosting", x, labels, np.repeat([0, 1], 30), 3, seed=0)
+    assert np.isfinite(p).all()
+
+
 def test_a_class_that_other_folds_lack_gets_nothing() -> None:
     x, labels = np.arange(6.0)[:, None], np.array([0, 1, 2, 0, 1, 0])
     p = estimators.out_of_sample("logistic", x, labels, np.array([0, 0, 0, 1, 1, 1]), 3, seed=0)
     assert (p[:3, 2] == 0).all()
     assert (p[3:, 2] > 0).all()
+
+
+def test_settings_of_a_network_mean_nothing_to_a_classifier(workplace: Path, thresher: Call) -> None:
+    for words in (["--net", "mlp"], ["--epochs", 3], ["--lambda", 3]):
+        refused = thresher("find", "digits", "--model", "forest", "--frozen", "--weights", "x", *words)
+        assert refused.code == 2
+        if words[0] != "--net":
+            assert f"so {words[0]} means nothing" in refused.err
+    refused = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--net", "mlp")
+    assert (refused.code, "so --net means nothing" in refused.err) == (2, True)
+    pd.DataFrame({"a": range(40), "y": ["cat", "dog"] * 20}).to_csv("table.csv", index=False)
+    said = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--dry-run")
+    assert said.code == 0, said.err
+    assert said.out.startswith("would train forest, 5 folds\non table: 40 rows")
+    assert "epochs" not in said.out
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,16 @@ def threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdigit() and int(said) > 0:
         return int(said)
+    return cores()
+
+
+def cores() -> int:
+    """The cores that this process may use.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -137,7 +147,7 @@ def at_most(count: int | None) -> Iterator[None]:
         3
     """
     if count is not None and (count != int(count) or count < 1):
-        raise UsageError(f"n_jobs is {count}: it is a number of threads, 1 or more")
+        raise UsageError(f"there are {count} threads: give a whole number, 1 or more")
     token = _LIMIT.set(count if count is not None else _LIMIT.get())
     try:
         yield

@@ -17,8 +17,8 @@ class Evidence:
         score: float ``[N]``, higher = more likely wrong, above 0 = called wrong, NaN = not scored.
         suggested: class probabilities of the true label, float ``[N, K]``, or None.
         reason: what it says of a label that it calls wrong, in words: one phrase for all of them, or a function that
-            takes row positions, int64 ``[m]``, and gives one phrase each, so that none is made in vain; by default made
-            from name and suggestion.
+            takes row positions, int64 ``[m]``, and gives one phrase each, perhaps empty, so that none is made in vain;
+            by default made from name and suggestion.
 
     Example:
         >>> Evidence("loss", np.array([-0.5, 2.0])).flagged

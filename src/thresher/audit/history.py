@@ -13,6 +13,9 @@ import numpy as np
 from thresher.audit.evidence import Evidence
 from thresher.errors import UsageError
 
+HISTORY = ("agreement", "learned", "forgetting")
+"""Names of the evidence that a `History` gives."""
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -69,7 +72,7 @@ class History:
         )
 
     def evidence(self) -> list[Evidence]:
-        """Three witnesses: ``agreement``, ``learned`` and ``forgetting``.
+        """Three witnesses, named as in `HISTORY`.
 
         Agreement calls a label wrong that was predicted in less than half of the epochs; learned, one that was first
         predicted in the second half or never; forgetting, one that was forgotten in more than half of the epochs.
@@ -88,14 +91,20 @@ class History:
             raise UsageError("no epoch was seen: a history starts with the first predictions")
         late = np.where(self.first == 0, self.epochs + 1, self.first)
         lost = np.where(self.first == 0, self.epochs, self.forgotten)
+        names = HISTORY
         return [
-            Evidence("agreement", 0.5 - self.agreed / self.epochs, None, "most epochs expect another label"),
-            Evidence("learned", (late - 1) / self.epochs - 0.5, None, self._learned),
-            Evidence("forgetting", lost / self.epochs - 0.5, None, "the label was forgotten often, or never learned"),
+            Evidence(names[0], 0.5 - self.agreed / self.epochs, None, self._agreed),
+            Evidence(names[1], (late - 1) / self.epochs - 0.5, None, self._learned),
+            Evidence(names[2], lost / self.epochs - 0.5, None, self._forgotten),
         ]
 
+    def _agreed(self, rows: np.ndarray) -> list[str]:
+        return [f"predicted as labelled in {count} of {self.epochs} epochs" for count in self.agreed[rows].tolist()]
+
     def _learned(self, rows: np.ndarray) -> list[str]:
-        return [
-            f"first learned in epoch {epoch} of {self.epochs}" if epoch else "never learned"
-            for epoch in self.first[rows].tolist()
-        ]
+        """Of a label that was never learned, the agreement says so."""
+        return [f"first learned in epoch {epoch}" if epoch else "" for epoch in self.first[rows].tolist()]
+
+    def _forgotten(self, rows: np.ndarray) -> list[str]:
+        counts = zip(self.forgotten[rows].tolist(), self.first[rows].tolist(), strict=True)
+        return [f"learned and forgotten {count} times" if first else "" for count, first in counts]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # words for people are made from this table without torch
     from thresher.audit.combine import Combined
     from thresher.audit.kinds import Kinds
 
-_TOGETHER = "only all evidence taken together speaks against it"
+TOGETHER = "only all evidence taken together speaks against it"
+"""What is said of a label that no witness alone calls wrong."""
 
 
 def issues_table(
@@ -180,11 +181,12 @@ def _quality(score: np.ndarray) -> np.ndarray:
 
 def _reasons(evidence: Sequence[Evidence], flagged: np.ndarray, given: np.ndarray, names: np.ndarray) -> np.ndarray:
     """What the witnesses that call a label wrong say about it, joined by semicolons; empty where nobody does."""
-    said = np.where(flagged, _TOGETHER, "").astype(object)
+    said = np.where(flagged, TOGETHER, "").astype(object)
     for witness in evidence:
         rows = np.flatnonzero(witness.flagged)
         for row, words in zip(rows.tolist(), _words(witness, rows, given, names), strict=True):
-            said[row] = f"{said[row]}; {words}" if said[row] not in ("", _TOGETHER) else words
+            if words:
+                said[row] = f"{said[row]}; {words}" if said[row] not in ("", TOGETHER) else words
     return said
 
 

@@ -26,6 +26,9 @@ def find(
     ] = None,
     filter_by: Annotated[str | None, typer.Option(help="With --probs. Default prune_by_noise_rate.")] = None,
     on: Annotated[str | None, typer.Option(help="With --probs: threads (default), processes or ray.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="With --probs, where some class has no label: all names, as in cat,dog,bird.")
+    ] = None,
     all_rows: Annotated[bool, typer.Option("--all-rows", help="With --probs: list every row, however many.")] = False,
     decisions: Annotated[
         Path | None, typer.Option(help="With a run: calibrate on what people decided in thresher review. Needs --out.")
@@ -59,7 +62,9 @@ def find(
     seed: options.Seed = None,
     valid: options.Valid = None,
     device: options.Device = None,
-    workers: options.Workers = None,
+    workers: Annotated[
+        int | None, typer.Option(help="That read images or, with --probs, files. Default by the machine.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A .csv file for the suspects, or the folder of the new run.")
     ] = None,
@@ -90,7 +95,7 @@ def find(
     }  # fmt: skip
     others = {"data": data, **typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
     shown: dict[str, Any] = {"out": out, "as_json": as_json}
-    how = {"filter_by": filter_by, "on": on, "all_rows": all_rows or None}
+    how = {"filter_by": filter_by, "on": on, "all_rows": all_rows or None, "classes": classes}
     brought = bool(probs) or (data is None and resume is None and (annotator or annotators))
     finished = data is not None and resume is None and (Path(data) / "run.json").is_file()
     if decisions is not None and (multilabel or brought or not finished):
@@ -195,7 +200,9 @@ def _arguments(
 def _refuse_training(typed: dict[str, Any], letters: dict[str, Any]) -> None:
     """Refuse settings of a network's training where a classifier of scikit-learn is asked for."""
     model = typed["model"]
-    idle = [name for name in ("method", "epochs", "lr", "batch", "valid") if typed[name] is not None] + list(letters)
+    network = () if typed["frozen"] else ("net",)  # which gives a classifier its features
+    idle = [name for name in ("method", "epochs", "lr", "batch", "valid", *network) if typed[name] is not None]
+    idle += list(letters)
     if model not in (None, "net") and idle:
         raise UsageError(f"with --model {model} no network is trained, so --{idle[0]} means nothing: leave it out")
 

@@ -15,6 +15,7 @@ from thresher.errors import UsageError
 
 _PATIENCE = 2.0  # seconds that need no word
 _NAME_LENGTH = 40
+_ROWS, _ENTRIES = 200_000, 50_000_000  # that are judged in memory, all evidence taken together, in seconds
 
 
 def by_probabilities(
@@ -29,56 +30,70 @@ def by_probabilities(
     on: str | None = None,
     all_rows: bool | None = None,
     workers: int | None = None,
+    classes: str | None = None,
 ) -> None:
     """Find wrong labels, write ``issues.csv``, and say what was found.
 
-    Tables that fit into memory are aligned by key. Matrices, folders of shards and larger tables are read in passes;
-    so is everything for which `filter_by`, `on` or `all_rows` says how. Several models are read in memory.
+    Small files are read into memory, aligned by key where they have keys, and every label gets its p_wrong. Folders of
+    shards and large files are read in passes; so is everything for which `filter_by`, `on` or `all_rows` says
+    how. Several models are read in memory.
     """
     if labels is None or not probs or data is not None:
         raise UsageError("--probs needs --labels, and no DATA: thresher find --labels labels.csv --probs probs.npy")
-    if len(probs) > 1 and (filter_by or on or all_rows or workers):
-        raise UsageError("several --probs are read in memory: leave --filter-by, --on, --all-rows and --workers out")
+    asked = bool(filter_by or on or all_rows)
+    if len(probs) > 1 and asked:
+        raise UsageError("several --probs are read in memory: leave --filter-by, --on and --all-rows out")
+    known = _named(classes)
     out = out or Path("issues.csv")
     refuse_existing(out)
     how = {"filter_by": filter_by or "prune_by_noise_rate", "on": on or "threads", "all_rows": all_rows}
-    shows, told = Passes(quiet), {**how, "workers": workers}
+    shows, told = Passes(quiet), {**how, "workers": workers, "classes": known}
     if len(probs) > 1:
-        if filter_by or on or all_rows or workers:
-            raise UsageError(
-                "several --probs are read in memory: leave --filter-by, --on, --all-rows and --workers out"
-            )
-        found, said = _in_memory(labels, probs, out)
-    elif _streamed(Path(labels), probs[0]):
+        found, said = _in_memory(labels, probs, out, known, workers)
+    elif _streamed(Path(labels), probs[0], asked):
         found, said = _in_passes(Path(labels), probs[0], out, shows, told)
-    elif filter_by or on or all_rows:
+    elif asked:
         found, said = _in_passes_by_key(labels, probs[0], out, shows, told)
     else:
-        found, said = _in_memory(labels, probs, out)
+        found, said = _in_memory(labels, probs, out, known, workers)
     shows.done()
     typer.echo(json.dumps({"issues": str(out), **found}) if as_json else "\n".join([*said, f"suspects: {out}"]))
 
 
-def _streamed(labels: Path, probs: Path) -> bool:
-    """Whether the files are to be read in passes: nothing in them has to be put into order, or they are large."""
-    from thresher.audit.streaming.issues import ALL_ROWS
+def _named(classes: str | None) -> tuple[str, ...] | None:
+    """The class names that were typed."""
+    if classes is None:
+        return None
+    named = tuple(name.strip() for name in classes.split(","))
+    if len(named) < 2 or "" in named or len(set(named)) < len(named):
+        raise UsageError(f"--classes is {classes!r}: name two or more, each once, as in cat,dog,bird")
+    return named
+
+
+def _streamed(labels: Path, probs: Path, asked: bool) -> bool:
+    """Whether the files are to be read in passes as they are: they are large, or nothing has to be put into order."""
     from thresher.audit.streaming.sources import open_probabilities
 
-    kinds = {labels.suffix.lower(), probs.suffix.lower()}
-    if probs.is_dir() or kinds == {".npy"}:
+    if probs.is_dir() or (asked and {labels.suffix.lower(), probs.suffix.lower()} == {".npy"}):
         return True
-    large = (".npy", ".parquet")
-    return probs.suffix.lower() in large and probs.is_file() and open_probabilities(probs).rows > ALL_ROWS
+    if probs.suffix.lower() not in (".npy", ".parquet") or not probs.is_file():
+        return False
+    found = open_probabilities(probs)
+    return found.rows > _ROWS or found.rows * found.columns > _ENTRIES
 
 
-def _in_memory(labels: str, probs: Sequence[Path], out: Path) -> tuple[dict[str, Any], list[str]]:
+def _in_memory(
+    labels: str, probs: Sequence[Path], out: Path, known: Sequence[str] | None, workers: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    from thresher.audit.blocks import at_most
     from thresher.audit.issues import counted
     from thresher.cli.files import write
     from thresher.data.delimited import as_csv
     from thresher.findings import find_in_probabilities
     from thresher.report.words import summary
 
-    issues, classes = find_in_probabilities(labels, *probs)
+    with at_most(workers):
+        issues, classes = find_in_probabilities(labels, *probs, classes=known)
     write(out, as_csv(issues))
     return counted(issues), summary(issues, classes)
 
@@ -94,7 +109,7 @@ def _in_passes_by_key(
     from thresher.data.probabilities import align, read_label_column, read_probabilities
 
     given, label_keys = read_label_column(labels)
-    codes, classes = encode(given, f"the labels in {labels}")
+    codes, classes = encode(given, f"the labels in {labels}", how["classes"])
     values, _, keys = read_probabilities(probs, classes)
     values = align(codes, label_keys, values, keys)
     known = keys if label_keys is None else label_keys

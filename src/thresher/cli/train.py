@@ -169,18 +169,20 @@ def plan(job: Any) -> dict[str, Any]:
     """What a job would do, as plain values."""
     from thresher import nets
 
-    described = job.described()
+    described, network = job.described(), job.request.model == "net"
     shape = tuple(described["data"]["shape"])
     net = nets.build(job.options.net, shape, len(job.data.classes) + job.method.extra_classes)
     return {
         "run": str(job.folder),
+        "model": job.request.model,
+        "folds": job.request.cross_fit,
         "data": described["data"],
         "noise": None if job.noise is None else {"generator": job.noise.generator, "realised": job.noise.realised},
-        "method": [repr(method) for method in job.method.methods],
+        "method": [repr(method) for method in job.method.methods] if network else [],
         "train_rows": len(job.rows),
         "held_out_rows": len(job.held),
         "trusted_rows": len(job.trusted),
-        "parameters": sum(p.numel() for p in net.parameters()) * job.method.networks,
+        "parameters": sum(p.numel() for p in net.parameters()) * job.method.networks if network else 0,
         "options": described["options"],
     }
 
@@ -201,13 +203,17 @@ def _in_words(plan: dict[str, Any]) -> str:
         if plan["noise"] is None
         else f", {plan['noise']['realised']:.1%} of labels made wrong ({plan['noise']['generator']})"
     )
+    with_net = (
+        f"with {options['net']} ({plan['parameters']:,} parameters), {options['epochs']} epochs, batch "
+        f"{options['batch']}, {optimizer['name']} at {optimizer['lr']:g}, {options['schedule']['name']} schedule, "
+    )
+    network = plan["model"] == "net"
+    folds = f", {plan['folds']} folds" if plan["folds"] else ""
     return (
-        f"would train {', '.join(plan['method'])}\n"
+        f"would train {', '.join(plan['method']) if network else plan['model']}{folds}\n"
         f"on {data['name']}: {plan['train_rows']} rows, {plan['held_out_rows']} held out, "
         f"{plan['trusted_rows']} trusted, {data['test']} test rows, {len(data['classes'])} classes{noise}\n"
-        f"with {options['net']} ({plan['parameters']:,} parameters), {options['epochs']} epochs, "
-        f"batch {options['batch']}, {optimizer['name']} at {optimizer['lr']:g}, "
-        f"{options['schedule']['name']} schedule, seed {options['seed']}\ninto {plan['run']}; nothing was written"
+        f"{with_net if network else 'with '}seed {options['seed']}\ninto {plan['run']}; nothing was written"
     )
 
 

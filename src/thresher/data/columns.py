@@ -1,6 +1,6 @@
 """One value per row, as people keep them: labels, ids and groups, as numbers, names or true/false."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ def column(values: object, what: str) -> np.ndarray:
     return array.astype(bool if array.dtype.kind == "b" else np.int64)
 
 
-def encode(values: object, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def encode(values: object, what: str, classes: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Turn given labels into class numbers.
 
     Classes are in sorted order of their names, whole numbers (as numbers or as text) by value.
@@ -74,17 +74,21 @@ def encode(values: object, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     Args:
         values: array-like ``[N]``, as for `column`.
         what: its name in messages.
+        classes: their names, in the order of their numbers, where all are known; by default those that occur.
 
     Returns:
         Class numbers int64 ``[N]``, values 0..K-1, and the K class names.
 
     Raises:
-        UsageError: as for `column`; negative numbers, a number missing in the middle, fewer than two classes.
+        UsageError: as for `column`; negative numbers, a number missing in the middle, fewer than two classes, a label
+            that is none of `classes`.
 
     Example:
         >>> encode(["b", "a", "b"], "y")
         (array([1, 0, 1]), ('a', 'b'))
     """
+    if classes is not None:
+        return lookup(values, tuple(classes), what, "the classes that are named"), tuple(classes)
     labels = column(values, what)
     if labels.dtype.kind == "i":
         _refuse_where(labels < 0, what, "a negative label")
@@ -101,13 +105,14 @@ def encode(values: object, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     return rank[codes].astype(np.int64), tuple(names[k] for k in order)
 
 
-def lookup(values: object, classes: tuple[str, ...], what: str) -> np.ndarray:
+def lookup(values: object, classes: tuple[str, ...], what: str, known: str = "the training labels") -> np.ndarray:
     """Class numbers of labels whose classes are known already.
 
     Args:
         values: array-like ``[N]``, as for `column`.
-        classes: the class names of the training labels.
+        classes: the class names.
         what: its name in messages.
+        known: where the class names are from, in messages.
 
     Returns:
         int64 ``[N]``, values 0..K-1.
@@ -125,8 +130,7 @@ def lookup(values: object, classes: tuple[str, ...], what: str) -> np.ndarray:
     unknown = [name for name in names if name not in number]
     if unknown:
         raise UsageError(
-            f"{what} holds {listed(unknown)}, unknown to the training labels ({listed(classes)}): "
-            "give both sets the same classes"
+            f"{what} holds {listed(unknown)}, unknown to {known} ({listed(classes)}): give both the same classes"
         )
     return np.array([number[name] for name in names], dtype=np.int64)[codes]
 

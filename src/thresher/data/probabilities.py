@@ -52,7 +52,7 @@ def read_probabilities(
         if classes is not None and values.shape[1] != len(classes):
             raise UsageError(
                 f"{path} has {values.shape[1]} columns, and the labels have {len(classes)} classes: give one column "
-                "per class, or name the columns in a header"
+                "per class, name the columns in a header, or name all classes where some have no label"
             )
     else:
         order, found = _order(header, classes, path)

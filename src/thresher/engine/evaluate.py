@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from thresher.audit.dynamics import memorisation
+from thresher.audit.history import History
 from thresher.engine import passes
 from thresher.engine.step import Batch, Outputs
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 512
 _WINDOW = 3
+_REMEMBERED = ("agreed", "first", "forgotten")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ def feature_rows(run: "Run", source: "Source", rows: Tensor) -> Tensor:
     first = run.method.predictors(run)[0]
     shown = source.open(rows.split(_CHUNK), ("plain",), 0)
     return torch.cat([run.predict(first, *views.values()).features.cpu() for views in shown])
+
+
+def recalled(run: "Run", epochs: int) -> History:
+    """When each given label was learned, and how often it was forgotten, in so many monitored epochs."""
+    counts = {name: run.table(f"monitor.{name}", dtype=torch.int32).full().cpu().numpy() for name in _REMEMBERED}
+    last = run.table("monitor.predicted", dtype=torch.int64, fill=-1).full() == run.given
+    return History(epochs, **counts, last=last.cpu().numpy())
 
 
 def accuracy(run: "Run", held: Held) -> float:
@@ -95,7 +104,7 @@ class Judge:
         return record
 
     def _monitor(self, run: "Run") -> dict[str, float | None]:
-        """Predict the training rows, keep margins and losses in tables, and count what moved."""
+        """Predict the training rows, keep margins, losses and what was learned in tables, and count what moved."""
         run.position.enter(passes.AFTER)
         nets = tuple(run.method.predictors(run))
         margin, loss, predicted = run.scan(_margins(run), nets=nets)
@@ -103,6 +112,9 @@ class Judge:
         last = before.full()
         moved = last != predicted
         changes = None if run.epoch == 1 else float(moved.double().mean())
+        learned = recalled(run, run.epoch - 1).after(predicted.cpu().numpy(), run.given.cpu().numpy())
+        for name in _REMEMBERED:
+            run.table(f"monitor.{name}", dtype=torch.int32).assign(torch.as_tensor(getattr(learned, name)))
         before.assign(predicted)
         flips = run.table("monitor.flips", dtype=torch.int64)
         if run.epoch > 1:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thresher.audit.combine import combine
+from thresher.audit.combine import SAME, combine
 from thresher.audit.evidence import Evidence, confident_evidence
 from thresher.audit.issues import issues_table
 from thresher.audit.neighbours import Neighbours, nearest
@@ -20,7 +20,7 @@ from thresher.engine.run import Run
 from thresher.engine.study import Study, use_best
 from thresher.findings.folds import NEIGHBOURS, OutOfSample, cross_fitted, out_of_sample
 from thresher.findings.table import judged_table
-from thresher.findings.witnesses import by_model, of_run, unknown, with_held, without
+from thresher.findings.witnesses import by_model, of_history, of_run, unknown, with_held, without
 
 __all__ = ["Findings", "choose", "cross_fitted", "find", "find_by_folds", "find_in_probabilities"]
 
@@ -61,9 +61,10 @@ def find(study: Study, run: Run, data: Data, held: np.ndarray, trusted: np.ndarr
     """
     rows = np.concatenate([run.rows.numpy(), held, trusted]).astype(np.int64)
     labels = data.train.labels.numpy()[rows]
-    known = of_run(study.method, run)
+    known, learned = of_run(study.method, run), of_history(run)
     p = predict_rows(use_best(run), run.source, torch.as_tensor(rows)).cpu().numpy()
     evidence = [with_held(one, labels, p, run.size) for one in known]
+    evidence += [unknown(one, len(held) + len(trusted)) for one in learned]
     if cross_fit:
         judged = out_of_sample(study, rows, data, cross_fit, epochs=min(study.options.epochs, _FOLD_EPOCHS))
         found = _judged(judged, rows, data, len(trusted), evidence)
@@ -94,7 +95,7 @@ def find_by_folds(study: Study, data: Data, trusted: np.ndarray, count: int, mod
     known: list[Evidence] = []
     if model == "net":
         run = study.fit(WHOLE, *study.rest, epochs=epochs, monitor=True)
-        known = [unknown(one, len(trusted)) for one in of_run(study.method, run)]
+        known = [unknown(one, len(trusted)) for one in (*of_run(study.method, run), *of_history(run))]
     return _judged(judged, rows, data, len(trusted), known)
 
 
@@ -125,29 +126,33 @@ def _alike(run: Run, rows: np.ndarray) -> Neighbours | None:
     return nearest(features, k, device=str(run.device)) if features.isfinite().all() else None
 
 
-def find_in_probabilities(labels: str | Path, *probabilities: str | Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def find_in_probabilities(
+    labels: str | Path, *probabilities: str | Path, classes: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Judge labels by the probabilities of the user's own model, or of several, by confident learning.
 
     Args:
-        labels: a file of labels, by key or in the order of the rows; see `read_label_column`.
+        labels: a file of labels, by key or in the order of the rows; see `read_label_column`. Without keys, their order
+            is that of the first file of probabilities.
         probabilities: a file of out-of-sample class probabilities, see `read_probabilities`; of several models the mean
             decides, and each is a witness beside it.
+        classes: names of the columns in a file without a header; by default the names among the labels, sorted.
 
     Returns:
         The table of ``issues.csv``, and the class names.
 
     Raises:
-        UsageError: files that cannot be read, or that do not belong together.
+        UsageError: files that cannot be read, or that do not belong together; a label that is none of the classes.
     """
-    given, label_keys = read_label_column(labels)
-    codes, classes = encode(given, f"the labels in {labels}")
-    found, known = [], label_keys
+    given, known = read_label_column(labels)
+    codes, classes = encode(given, f"the labels in {labels}", classes)
+    found = []
     for path in probabilities:
         values, _, keys = read_probabilities(path, classes)
-        found.append(align(codes, label_keys, values, keys))
-        known = keys if known is None else known
+        found.append(align(codes, known, values, keys))
+        known = keys if known is None else known  # the next files are brought into this order
     mean = found[0] if len(found) == 1 else np.mean(found, axis=0)
-    single = [_single(codes, p, Path(path).stem) for p, path in zip(found, probabilities, strict=True)]
+    single = [_single(codes, p, name) for p, name in zip(found, _names(probabilities), strict=True)]
     further = single if len(found) > 1 else []
     table = issues_table(
         [confident_evidence(codes, mean, classes), *further],
@@ -158,6 +163,13 @@ def find_in_probabilities(labels: str | Path, *probabilities: str | Path) -> tup
         p_wrong=combine(further, codes, mean).p_wrong,
     )
     return table, classes
+
+
+def _names(probabilities: Sequence[str | Path]) -> list[str]:
+    """The models' names: those of the files, or numbers where these are equal or names of other evidence."""
+    stems = [Path(path).stem for path in probabilities]
+    taken = {*SAME, "combined"} & set(stems)
+    return stems if len(set(stems)) == len(stems) and not taken else [f"model_{k + 1}" for k in range(len(stems))]
 
 
 def _single(labels: np.ndarray, probabilities: np.ndarray, name: str) -> Evidence:

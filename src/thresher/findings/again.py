@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from thresher.audit.evidence import Evidence
+from thresher.audit.issues import TOGETHER
 from thresher.audit.neighbours import Neighbours
 from thresher.errors import UsageError
 from thresher.findings.folds import OutOfSample
@@ -62,14 +63,22 @@ def _recorded(table: pd.DataFrame, column: str) -> Evidence:
 
 
 def _with_rest(again: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """What decisions do not change: near copies found among the inputs, and further columns."""
+    """What decisions do not change: what each witness said, what else is the matter, and further columns."""
     old = before.set_index("row").loc[again["row"]].reset_index()
+    wrong = again["is_label_issue"].to_numpy(dtype=bool)
+    again["reasons"] = [_reason(said, called) for said, called in zip(old["reasons"].fillna(""), wrong, strict=True)]
+    if "kind" in old:
+        kind, copied = old["kind"].fillna("").to_numpy(dtype=object), old["duplicate_of"].fillna("") != ""
+        free = np.isin(kind, ("", "wrong", "duplicate"))  # the others stay what they are, called wrong or not
+        old["kind"] = np.where(free, np.where(wrong, "wrong", np.where(copied, "duplicate", "")), kind)
     for name in old.columns.difference(again.columns):
         again[name] = old[name]
-    if "duplicate_of" in again:
-        again["duplicate_of"] = old["duplicate_of"]
-        again.loc[(again["kind"] == "") & (old["kind"] == "duplicate"), "kind"] = "duplicate"
     return again
+
+
+def _reason(said: str, wrong: bool) -> str:
+    """What was said, and whether it is all evidence together that decides."""
+    return said or TOGETHER if wrong else said.removeprefix(TOGETHER).removeprefix("; ")
 
 
 def _judged(table: pd.DataFrame, state: State) -> tuple[np.ndarray, np.ndarray]:

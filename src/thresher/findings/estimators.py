@@ -21,13 +21,14 @@ def names() -> list[str]:
     return sorted(_MAKERS)
 
 
-def make(name: str, seed: int) -> Any:
+def make(name: str, seed: int, rarest: int = 2) -> Any:
     """A new pipeline of scikit-learn with `fit` and `predict_proba`.
 
     Args:
         name: ``logistic`` (regression with L2, on standardised features), ``forest`` (500 trees whose leaves hold five
             samples or more) or ``boosting`` (histogram gradient boosting, stopped early).
         seed: of its random draws.
+        rarest: members of the smallest class. Stopping early needs two, one to learn from and one to watch.
 
     Raises:
         UsageError: another name.
@@ -40,7 +41,7 @@ def make(name: str, seed: int) -> Any:
     """
     if name not in _MAKERS:
         raise UsageError(f"there is no model {name!r}: {nearest(name, names())}")
-    return _MAKERS[name](seed)
+    return _MAKERS[name](seed, rarest)
 
 
 def out_of_sample(
@@ -75,7 +76,9 @@ def out_of_sample(
         present = np.unique(labels[learn])
         if len(present) < 2:
             raise UsageError(f"without fold {k}, all labels are the same: give more folds, or more rows of each class")
-        fitted = make(name, seed + k).fit(x[learn], labels[learn])
+        fitted = make(name, seed + k, rarest=int(np.bincount(labels[learn])[present].min())).fit(
+            x[learn], labels[learn]
+        )
         own = fold == k
         result[np.ix_(own, present)] = fitted.predict_proba(x[own])
         if outside.any():
@@ -83,7 +86,7 @@ def out_of_sample(
     return result
 
 
-def _logistic(seed: int) -> Any:
+def _logistic(seed: int, rarest: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -91,16 +94,16 @@ def _logistic(seed: int) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500, random_state=seed))
 
 
-def _forest(seed: int) -> Any:
+def _forest(seed: int, rarest: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(500, min_samples_leaf=_LEAF, random_state=seed)
 
 
-def _boosting(seed: int) -> Any:
+def _boosting(seed: int, rarest: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(early_stopping=True, min_samples_leaf=4 * _LEAF, random_state=seed)
+    return HistGradientBoostingClassifier(early_stopping=rarest > 1, min_samples_leaf=4 * _LEAF, random_state=seed)
 
 
-_MAKERS: dict[str, Callable[[int], Any]] = {"logistic": _logistic, "forest": _forest, "boosting": _boosting}
+_MAKERS: dict[str, Callable[[int, int], Any]] = {"logistic": _logistic, "forest": _forest, "boosting": _boosting}

@@ -27,6 +27,9 @@ _CHUNK = 4096
 Each = Callable[[Run | None, np.ndarray], None]
 """Called with a fold's model at its selected epoch and the positions of the rows that it judges, int64 ``[n]``."""
 
+Part = tuple[np.ndarray, np.ndarray, Neighbours]
+"""Positions of rows, positions of those that they are compared with, and the neighbours among these."""
+
 
 @dataclass(frozen=True, eq=False)
 class OutOfSample:
@@ -34,11 +37,14 @@ class OutOfSample:
 
     Attributes:
         probabilities: of the given classes, float32 ``[N, K]``.
-        neighbours: of each row among the rows of other folds; None where these are too few.
+        neighbours: of each row among the rows of other folds, by the cosine; None where these are too few.
+        alike: of each row among all rows, by Euclidean distance, which copies and outliers are told by; or None. They
+            are no evidence about labels, for a row's own group is among them.
     """
 
     probabilities: np.ndarray
     neighbours: Neighbours | None
+    alike: Neighbours | None = None
 
 
 def out_of_sample(
@@ -53,8 +59,8 @@ def out_of_sample(
 ) -> OutOfSample:
     """Judge every row by models that never saw it, and find its neighbours.
 
-    A row is compared with the rows of other folds only, so never with its own group: images by the features of the
-    fold's own network, which never saw the row; features as they are.
+    As evidence a row is compared with the rows of other folds only, so never with its own group: images by the features
+    of the fold's own network, which never saw the row; features as they are.
 
     Args:
         study: whose trainings share the rows.
@@ -65,10 +71,10 @@ def out_of_sample(
         methods: how the networks of the folds are trained; none is plain cross-entropy.
         epochs: at most so many.
     """
-    material, found = study.material, _Neighbourhood(study.material, rows)
+    material, found = study.material, _Neighbourhood(study, rows)
     if model == "net":
         probabilities = cross_fitted(study, rows, data, count, methods, epochs, each=found)
-        return OutOfSample(probabilities, found.neighbours())
+        return OutOfSample(probabilities, *found.assembled())
     size = len(material.rows)
     fold = np.full(len(rows), -1)
     fold[:size], _ = _divided(study, rows, data, count)
@@ -77,7 +83,7 @@ def out_of_sample(
     probabilities = estimators.out_of_sample(model, x, labels, fold, material.classes, study.options.seed)
     for k in range(count):
         found(None, np.flatnonzero((fold == k) | ((fold < 0) & (k == 0))))
-    return OutOfSample(probabilities, found.neighbours())
+    return OutOfSample(probabilities, *found.assembled())
 
 
 def cross_fitted(
@@ -128,30 +134,38 @@ def cross_fitted(
 
 
 class _Neighbourhood:
-    """Collects, fold by fold, each row's neighbours among the rows of the other folds."""
+    """Collects, fold by fold, each row's neighbours: among the rows of the other folds, and among all rows."""
 
-    def __init__(self, material: Material, rows: np.ndarray) -> None:
-        self.source, self.rows = material.source, torch.as_tensor(rows)
+    def __init__(self, study: Study, rows: np.ndarray) -> None:
+        self.source, self.rows, self.device = study.material.source, torch.as_tensor(rows), str(study.runtime.device)
         one = next(iter(self.source.open([self.rows[:1]], ("plain",), 0)))["plain", 0]
         self.fixed = _features(self.source, self.rows) if one.ndim == 2 else None
-        self.parts: list[tuple[np.ndarray, np.ndarray, Neighbours]] = []
+        self.others: list[Part] = []
+        self.all: list[Part] = []
 
     def __call__(self, run: Run | None, own: np.ndarray) -> None:
-        others = np.setdiff1d(np.arange(len(self.rows)), own)
-        features = self.fixed
+        others, features = np.setdiff1d(np.arange(len(self.rows)), own), self.fixed
         if features is None and run is not None:
-            features = feature_rows(run, self.source, self.rows).numpy()
+            learned = feature_rows(run, self.source, self.rows)
+            features = torch.nn.functional.normalize(learned, dim=1).numpy()  # a network says more by angles
         if features is not None and len(own) and len(others) > 1:
             k = min(NEIGHBOURS, len(others))
-            self.parts.append((own, others, nearest(features[others], k, queries=features[own])))
+            near = nearest(features[others], k, queries=features[own], device=self.device)
+            alike = nearest(features, k, queries=own, metric="euclidean", device=self.device)
+            self.others.append((own, others, near))
+            self.all.append((own, np.arange(len(self.rows)), alike))
 
-    def neighbours(self) -> Neighbours | None:
-        """All of them; None where a row has fewer than two others to compare with."""
-        if sum(len(own) for own, _, _ in self.parts) < len(self.rows):
-            return None
-        k = min(found.index.shape[1] for _, _, found in self.parts)
-        cut = [(own, others, Neighbours(one.index[:, :k], one.distance[:, :k])) for own, others, one in self.parts]
-        return assembled(cut)
+    def assembled(self) -> tuple[Neighbours | None, Neighbours | None]:
+        """Both for all rows; None where a row has fewer than two others to compare with."""
+        if sum(len(own) for own, _, _ in self.others) < len(self.rows):
+            return None, None
+        k = min(found.index.shape[1] for _, _, found in self.others)
+        return _assembled(self.others, k), _assembled(self.all, k)
+
+
+def _assembled(parts: Sequence[Part], k: int) -> Neighbours:
+    """Of every row, k of each."""
+    return assembled([(own, where, Neighbours(one.index[:, :k], one.distance[:, :k])) for own, where, one in parts])
 
 
 def _divided(study: Study, rows: np.ndarray, data: Data, count: int) -> tuple[np.ndarray, list[Any]]:

@@ -53,7 +53,6 @@ def judged_table(
     combined = combine(further, labels, p, votes=votes, decisions=decisions)
     combined.p_wrong[len(labels) - trusted :] = np.nan
     wrong = combined.p_wrong >= best_cut(combined.p_wrong)
-    near = judged.neighbours
     return issues_table(
         [without(one, trusted) for one in (*evidence, *further)],
         keys=keys,
@@ -62,21 +61,23 @@ def judged_table(
         classes=classes,
         rows=rows,
         combined=combined,
-        kinds=None if near is None else _kinds(wrong, near, labels, p, classes, inputs),
+        kinds=None if judged.alike is None else _kinds(wrong, judged.alike, labels, p, classes, inputs, trusted),
     )
 
 
 def _kinds(
     wrong: np.ndarray,
-    near: Neighbours,
+    alike: Neighbours,
     labels: np.ndarray,
     p: np.ndarray,
     classes: Sequence[str],
     inputs: torch.Tensor | None,
+    trusted: int,
 ) -> Kinds:
     """What else may be the matter; equal inputs are found everywhere, nearly equal ones among the neighbours."""
-    angles = Neighbours(near.index, np.sqrt(2 * near.distance))  # Euclidean, between features of length 1
-    copies = near_duplicates(angles, labels)
+    copies = near_duplicates(alike, labels)
     if inputs is not None:
         copies = joined(copies, exact_duplicates(inputs, labels), labels)
-    return find_kinds(wrong, angles, labels, p, classes, copies)
+    found = find_kinds(wrong, alike, labels, p, classes, copies)
+    found.kind[len(labels) - trusted :] = ""
+    return found

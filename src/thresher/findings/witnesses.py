@@ -7,6 +7,7 @@ import numpy as np
 from thresher.audit.dynamics import loss_evidence, margin_evidence
 from thresher.audit.evidence import Evidence
 from thresher.engine.combine import Combination
+from thresher.engine.evaluate import recalled
 from thresher.engine.run import Run
 from thresher.parts import mixture
 
@@ -37,6 +38,11 @@ def _from_monitor(run: Run) -> list[Evidence]:
     margins = run.table("monitor.margin").full().cpu().numpy()
     losses = run.table("monitor.loss").full().cpu().numpy()
     return [margin_evidence(margins), loss_evidence(losses, mixture.fit(losses))]
+
+
+def of_history(run: Run) -> list[Evidence]:
+    """When each label was learned and how firmly, where the run predicted its training rows after each epoch."""
+    return recalled(run, run.epoch).evidence() if "monitor.agreed" in run.tables else []
 
 
 def by_model(labels: np.ndarray, probabilities: np.ndarray) -> Evidence:

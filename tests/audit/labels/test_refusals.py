@@ -33,7 +33,7 @@ Y = np.array([0, 0, 0, 1, 1])
             },
             "cannot be combined",
         ),
-        ({"n_jobs": 0}, "n_jobs is 0"),
+        ({"n_jobs": 0}, "there are 0 threads"),
         ({"classes": ["a"]}, "2 different names"),
         ({"classes": ["a", "b"]}, "labels hold 0, which is no class"),
     ],

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from thresher.audit.blocks import cores
 from thresher.errors import ThresherError, UsageError
 
 PLACES = ("threads", "processes", "ray")
@@ -17,16 +18,6 @@ _AHEAD = 2  # stretches that each worker may be ahead of the one whose result is
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
-
-
-def default_workers() -> int:
-    """The cores of this process.
-
-    Example:
-        >>> default_workers() >= 1
-        True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -58,7 +49,7 @@ def workers(on: str, count: int | None) -> Iterator[tuple[Spread, int]]:
         with _ray(count) as found:
             yield found
         return
-    number = count or default_workers()
+    number = count or cores()
     pool: Executor = (
         ThreadPoolExecutor(number) if on == "threads" else ProcessPoolExecutor(number, get_context("spawn"))
     )

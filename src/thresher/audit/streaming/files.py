@@ -91,14 +91,15 @@ def find_label_issues_in_files(
 
     The result is that of `thresher.find_label_issues`, in three passes over the files: thresholds; confident joint and
     a histogram of the margins of each pair of classes; flags. It depends neither on `chunk_rows` nor on the workers,
-    to the last bit. From the function in memory it may differ in two ways. Of equal values at a cut it takes the first
-    rows, where numpy's sort, which that function follows, takes any. And thresholds are exact means, correctly rounded,
-    where in memory they are sums in the precision of the array, as in cleanlab: with float32 a row that lies within
-    1e-7 of a threshold may count for another class.
+    to the last bit. From the function in memory it may differ in two ways. Of equal values at a cut (within 2^-40) it
+    takes the first rows, where numpy's sort, which that function follows, takes any. And thresholds are exact means,
+    correctly rounded, where in memory they are sums in the precision of the array, as in cleanlab: with float32 a row
+    that lies within 1e-7 of a threshold may count for another class.
     Where many values are equal or a class is doubted as a whole, a few passes more may be needed.
 
     Work is saved every ten seconds beside the output, in a folder with ``.state`` at the end of its name: after a kill
-    the same call goes on there. At the end the folder is removed.
+    the same call goes on there, with the pass in which it was; writing the list of issues starts again. At the end the
+    folder is removed.
 
     Args:
         labels: a ``.npy`` vector, a column ``label`` of a Parquet or CSV file, or its single column (Parquet): numbers

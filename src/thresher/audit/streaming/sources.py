@@ -121,7 +121,7 @@ def by_class(source: Rows, classes: Sequence[str], what: str) -> Rows:
         if source.columns != len(classes):
             raise UsageError(
                 f"{what} has {source.columns} columns, and the labels have {len(classes)} classes: give one column per "
-                "class, or name the columns in a header"
+                "class, name the columns in a header, or name all classes where some have no label"
             )
         return source
     found = [*source.names]
