@@ -20,6 +20,7 @@ _ENTRIES = 1 << 22
 _BINS = (8, 4096)
 _FINEST = 2.0**-52  # the distance between floats above 1
 _HALF = 1.0
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +53,9 @@ class Cuts:
         most = max(1, _ENTRIES // max(1, len(self.low)))
         return int(np.clip(1 << (most.bit_length() - 1), *_BINS))
 
-    @property
-    def equal(self) -> np.ndarray:
-        """Whether the values inside count as equal, for they lie within 2^-40 of each other: bool ``[G]``."""
-        return np.asarray(self.width / self.bins < _FINEST)
+    def equal(self, groups: np.ndarray | slice = _ALL) -> np.ndarray:
+        """Whether the values inside count as equal, for they lie within 2^-40 of each other: bool ``[n]``."""
+        return np.asarray(self.width[groups] / self.bins < _FINEST)
 
     @property
     def small(self) -> bool:
@@ -76,7 +76,7 @@ class Cuts:
         """The bins of values that are inside, int64 ``[n]``; the higher, the sooner taken."""
         place = (z - self.start[groups]) * (self.bins / self.width[groups])
         found = np.clip(place, 0, self.bins - 1).astype(np.int64)
-        equal = np.flatnonzero(self.equal[groups])
+        equal = np.flatnonzero(self.equal(groups))
         if len(equal):
             groups, rows = groups[equal], rows[equal]
             span = self.last[groups] - self.first[groups]
@@ -165,7 +165,7 @@ def narrowed(cuts: Cuts, wanted: np.ndarray, counts: np.ndarray) -> Cuts:
 
 def _divided(cuts: Cuts, at: np.ndarray, wanted: np.ndarray, inside: np.ndarray) -> Cuts:
     """The intervals that are the bins `at`: of values, or, where values are equal, of rows."""
-    bins, equal = cuts.bins, cuts.equal
+    bins, equal = cuts.bins, cuts.equal()
     width = cuts.width / bins
     start, place, span = cuts.start + at * width, bins - 1 - at, cuts.last - cuts.first
     return Cuts(

@@ -93,12 +93,15 @@ class Ranking:
         if floor > 0:
             places = np.flatnonzero(label_margin(labels, probabilities) <= 1 - floor + _SLACK)
             labels, probabilities = labels[places], probabilities[places]
-        own = self_confidence(labels, probabilities)
-        for true in range(self.classes):
-            values = probabilities[:, true] - own
-            z = values.astype(np.float64) + 1
-            near = np.flatnonzero((z >= floor) & (labels != true))
-            yield labels[near] * self.classes + true, values[near], z[near], places[near]
+        lead = probabilities - self_confidence(labels, probabilities)[:, None]
+        reach = lead >= floor - 1 - _SLACK
+        reach[np.arange(len(labels)), labels] = False
+        row, true = np.nonzero(reach)
+        values = lead[row, true]
+        z = values.astype(np.float64) + 1
+        near = np.flatnonzero(z >= floor)
+        row, true, values, z = row[near], true[near], values[near], z[near]
+        yield labels[row] * self.classes + true, values, z, places[row]
 
 
 @dataclass(frozen=True, eq=False)
