@@ -151,10 +151,7 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
 
     def one(rows: slice) -> None:
         block = probabilities[rows]
-        reached = turned(block) >= low
-        count, best = _count(reached), _which(reached)
-        best[count == 0] = -1
-        torn = np.flatnonzero(count > 1)
+        best, torn = (_few if narrow(block) else _many)(turned(block) >= low)
         best[torn] = block[torn].argmax(axis=1)
         result[rows] = best
 
@@ -246,14 +243,18 @@ def _confidence_by_class(labels: np.ndarray, probabilities: np.ndarray) -> list[
     return np.split(result, ends[:-1])
 
 
-def _count(reached: np.ndarray) -> np.ndarray:
-    """How many classes each sample reaches: integer ``[B]`` of bool ``[K, B]``."""
-    return np.asarray(reached.view(np.uint8).sum(axis=0, dtype=np.min_scalar_type(len(reached))))
+def _few(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of few classes (bool ``[K, B]``) the one that each sample reaches, or -1; and the samples that reach several."""
+    bits = reached.view(np.uint8)
+    count = bits.sum(axis=0, dtype=np.uint8)
+    best = (bits * np.arange(len(bits), dtype=np.uint8)[:, None]).sum(axis=0, dtype=np.uint8).astype(np.int64)
+    best[count == 0] = -1
+    return best, np.flatnonzero(count > 1)
 
 
-def _which(reached: np.ndarray) -> np.ndarray:
-    """The class that a sample reaches, where it is one: int64 ``[B]`` of bool ``[K, B]``."""
-    if not narrow(reached.T):
-        return np.asarray(reached.argmax(axis=0))
-    numbered = reached.view(np.uint8) * np.arange(len(reached), dtype=np.uint8)[:, None]
-    return np.asarray(numbered.sum(axis=0, dtype=np.uint8).astype(np.int64))
+def _many(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of many classes, of which a sample reaches few."""
+    row, true = np.divmod(np.flatnonzero(reached.T), len(reached))
+    best = np.full(reached.shape[1], -1)
+    best[row] = true
+    return best, row[1:][row[1:] == row[:-1]]
