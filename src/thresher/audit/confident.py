@@ -16,9 +16,9 @@ The probabilities must come from models that were not trained on the rows they s
 
 import numpy as np
 
-from thresher.audit.arrays import checked
+from thresher.audit.arrays import checked, examined
 from thresher.audit.blocks import blocks, narrow, share, turned
-from thresher.audit.margins import agrees, label_margin, normalized_margin, predicted, self_confidence
+from thresher.audit.margins import agrees, doubts, label_margin, normalized_margin, predicted, self_confidence
 from thresher.audit.prune import by_noise_rate, order_by_class, prune_counts, round_rows
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "class_thresholds",
     "confident_joint",
     "count_joint",
+    "doubts",
+    "examined",
     "find_issues",
     "label_margin",
     "likely_class",
@@ -203,11 +205,10 @@ def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class:
         >>> find_issues(labels, probabilities)
         array([False, False,  True, False, False])
     """
-    labels, probabilities = checked(labels, probabilities)
+    labels, probabilities, doubted = examined(labels, probabilities, doubts)
     true = likely_class(probabilities, mean_confidence(labels, probabilities))
     counts = prune_counts(count_joint(labels, true, probabilities.shape[1]), min_per_class)
     del true
-    doubted = ~agrees(labels, probabilities)
     return by_noise_rate(labels, probabilities, counts, doubted, min_per_class)
 
 

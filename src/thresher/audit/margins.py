@@ -91,16 +91,28 @@ def agrees(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         >>> agrees(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
         array([ True, False])
     """
-    result = np.empty(len(labels), dtype=bool)
+    parts = share(lambda rows: ~doubts(labels[rows], probabilities[rows]), list(blocks(probabilities)))
+    return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
-    def one(rows: slice) -> None:
-        block, given = probabilities[rows], labels[rows]
-        lead, most = block[np.arange(len(block)), given] + _CLOSE, row_max(block)
-        result[rows] = lead >= most
-        level = np.flatnonzero(lead == most)  # of classes that lie exactly one tolerance above, the earlier ones win
-        result[rows][level] = block[level].argmax(axis=1) >= given[level]
 
-    share(one, list(blocks(probabilities)))
+def doubts(labels: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Whether the model would give another label: not `agrees`, of a block of rows.
+
+    Args:
+        labels: given labels, integer ``[B]``.
+        block: class probabilities, float ``[B, K]``.
+
+    Returns:
+        bool ``[B]``.
+
+    Example:
+        >>> doubts(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
+        array([False,  True])
+    """
+    lead, most = block[np.arange(len(block)), labels] + _CLOSE, row_max(block)
+    result = np.asarray(lead < most)
+    level = np.flatnonzero(lead == most)  # of classes that lie exactly one tolerance above, the earlier ones win
+    result[level] = block[level].argmax(axis=1) < labels[level]
     return result
 
 

@@ -7,7 +7,15 @@ import numpy as np
 
 from thresher.audit import confident, prune
 from thresher.audit.blocks import at_most
-from thresher.audit.labels.inputs import Labels, Names, Probabilities, check_name, prepared, square
+from thresher.audit.labels.inputs import (
+    Labels,
+    Names,
+    Probabilities,
+    check_name,
+    prepared,
+    prepared_with_doubts,
+    square,
+)
 from thresher.audit.labels.rank import check_settings, ordered, scored
 from thresher.audit.prune import FILTERS, PRUNING
 from thresher.errors import UsageError
@@ -66,16 +74,18 @@ def find_label_issues(
     if return_indices_ranked_by is not None:
         check_settings("return_indices_ranked_by", return_indices_ranked_by, rank_by_kwargs)
     with at_most(n_jobs):
-        given, probabilities, _ = prepared(labels, pred_probs, classes)
+        given, probabilities, doubted = prepared_with_doubts(labels, pred_probs, classes)
         if filter_by in PRUNING:
             counts = _counts(given, probabilities, confident_joint, min_examples_per_class, frac_noise)
             counts = _as_wanted(counts, given, num_to_remove_per_class)
-            mask = _pruned(given, probabilities, filter_by, counts, min_examples_per_class)
-        elif filter_by.startswith("low_"):
-            count = int(np.count_nonzero(off_diagonal(given, probabilities)))
-            mask = prune.largest(-scored(given, probabilities, filter_by.removeprefix("low_")), count)
+            mask = _pruned(given, probabilities, filter_by, counts, doubted, min_examples_per_class)
+        elif filter_by == "predicted_neq_given":
+            mask = doubted
         else:
-            mask = _NAMED[filter_by](given, probabilities)
+            mask = doubted & _confidently_other(given, probabilities)
+            if filter_by.startswith("low_"):
+                scores = scored(given, probabilities, filter_by.removeprefix("low_"))
+                mask = prune.largest(-scores, int(np.count_nonzero(mask)))
         if verbose:
             print(f"{np.count_nonzero(mask):,} of {len(mask):,} labels are probably wrong")
         if return_indices_ranked_by is None:
@@ -157,15 +167,12 @@ def off_diagonal(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         >>> off_diagonal(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]))
         array([False,  True, False])
     """
+    return np.asarray(~confident.agrees(labels, probabilities) & _confidently_other(labels, probabilities))
+
+
+def _confidently_other(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     true = confident.likely_class(probabilities, confident.mean_confidence(labels, probabilities))
-    return np.asarray((true >= 0) & (true != labels) & ~confident.agrees(labels, probabilities))
-
-
-def _disagreement(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    return ~confident.agrees(labels, probabilities)
-
-
-_NAMED = {"confident_learning": off_diagonal, "predicted_neq_given": _disagreement}
+    return np.asarray((true >= 0) & (true != labels))
 
 
 def _counts(
@@ -188,9 +195,10 @@ def _as_wanted(counts: np.ndarray, labels: np.ndarray, wanted: Sequence[int] | n
     return prune.counts_for(each, counts, np.bincount(labels, minlength=len(counts)))
 
 
-def _pruned(labels: np.ndarray, probabilities: np.ndarray, how: str, counts: np.ndarray, keep: int) -> np.ndarray:
-    """The filters that take counts from a joint: bool ``[N]``."""
-    mask = ~confident.agrees(labels, probabilities)
+def _pruned(
+    labels: np.ndarray, probabilities: np.ndarray, how: str, counts: np.ndarray, mask: np.ndarray, keep: int
+) -> np.ndarray:
+    """The filters that take counts from a joint, of the doubted labels: bool ``[N]``."""
     if how != "prune_by_class":
         mask = prune.by_noise_rate(labels, probabilities, counts, mask, keep)
     if how != "prune_by_noise_rate":

@@ -44,11 +44,39 @@ def prepared(
         >>> prepared(["dog", "cat"], [[0.5, 0.5], [0.9, 0.1]])[0]
         array([1, 0])
     """
+    given, probabilities, names = _as_arrays(labels, pred_probs, classes)
+    return *confident.checked(given, probabilities), names
+
+
+def prepared_with_doubts(
+    labels: Labels, pred_probs: Probabilities, classes: Names | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`prepared`, and where the model would give another label (``~agrees``), in the same pass.
+
+    Args:
+        labels: as for `prepared`.
+        pred_probs: as for `prepared`.
+        classes: as for `prepared`.
+
+    Returns:
+        int ``[N]``, float ``[N, K]``, bool ``[N]``.
+
+    Example:
+        >>> prepared_with_doubts(["dog", "cat"], [[0.5, 0.5], [0.1, 0.9]])[2]
+        array([False,  True])
+    """
+    given, probabilities, _ = _as_arrays(labels, pred_probs, classes)
+    return confident.examined(given, probabilities, confident.doubts)
+
+
+def _as_arrays(
+    labels: Labels, pred_probs: Probabilities, classes: Names | None
+) -> tuple[np.ndarray, np.ndarray, tuple[Hashable, ...] | None]:
     if classes is None and _named(pred_probs) and not numbered(labels):
         classes = tuple(pred_probs.columns)
     probabilities = _matrix(pred_probs)
     given, names = class_numbers(labels, probabilities.shape[1] if probabilities.ndim == 2 else 0, classes)
-    return *confident.checked(given, probabilities), names
+    return given, probabilities, names
 
 
 def class_numbers(
