@@ -23,7 +23,9 @@ Annotators = Annotated[
 ]
 Size = Annotated[int | None, typer.Option(help="Image side in pixels. Default from the median size, at most 128.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and list them.")]
-Noise = Annotated[list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED]. For benchmarks.")]
+Noise = Annotated[
+    list[str] | None, typer.Option(help="Put wrong labels in: NAME:RATE[:SEED], or feature:TYPE:RATE. For benchmarks.")
+]
 Map = Annotated[str | None, typer.Option("--map", help="Class pairs of asymmetric noise, as in 'cat>dog,dog>cat'.")]
 Net = Annotated[str | None, typer.Option(help="A network's name, torchvision:NAME, timm:NAME, or auto.")]
 Weights = Annotated[str | None, typer.Option(help="A file of trained weights to start from.")]
