@@ -263,6 +263,8 @@ def test_filters(served: Served, open_page: Open) -> None:
     assert row(page) == 5
     page.select_option("#f-state", "decided")
     assert text(page, "#count") == "(1 of 24)"
+    page.select_option("#f-given", label="cat (8)")  # beside the pair: no row is both
+    assert page.locator("#empty").is_visible()
     page.click("#clear")
     page.select_option("#f-state", "skipped")
     assert row(page) == 1
