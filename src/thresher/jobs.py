@@ -187,10 +187,8 @@ def prepare(
     for one in combination.methods:
         check_options(one, options)
         check_classes(one, len(labelling.data.classes))
-    if kind == "find" and combination.fills("fits"):
-        raise UsageError(
-            f"{combination.name} needs trainings of its own, which folds do not have: train with it instead"
-        )
+    if kind == "find":
+        _check_folds(combination, {} if resume else settings or {})
     options, weights = _with_net(options, labelling.data, accelerator)
     job = Job(
         request,
@@ -276,6 +274,14 @@ def _check_methods(method: Combination, labelling: Labelling) -> None:
                 f"the label file has {what}, which {blind} would not look at, for it runs its own epoch: "
                 "choose another method, or another policy of thresher correct"
             )
+
+
+def _check_folds(method: Combination, settings: Mapping[str, Any]) -> None:
+    """Refuse what cross-fitted folds have no use for."""
+    if method.fills("fits"):
+        raise UsageError(f"{method.name} needs trainings of its own, which folds do not have: train with it instead")
+    if idle := [name for name in ("stop", "patience") if name in settings]:
+        raise UsageError(f"each fold stops by a noisy split of its own, so {idle[0]} means nothing: leave it out")
 
 
 def _check_model(request: Request, data: Data, options: Options) -> None:

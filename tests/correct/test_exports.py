@@ -58,11 +58,12 @@ def test_lines_of_json_with_weights_and_soft_labels(tmp_path: Path, issues: pd.D
     assert listed[-1]["label_quality"] is None
 
 
-def test_soft_labels_and_left_out_rows_are_read_again(tmp_path: Path, issues: pd.DataFrame) -> None:
-    """What training reads of a CSV with everything in it."""
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_soft_labels_and_left_out_rows_are_read_again(ending: str, tmp_path: Path, issues: pd.DataFrame) -> None:
+    """What training reads of a file with everything in it."""
     for then in (None, "soften", "weight"):
         done = correct(issues, "review", PETS, decisions=softened(), then=then)
-        path = tmp_path / f"{then}.csv"
+        path = tmp_path / f"{then}.{ending}"
         write(done, path, Suspects(issues, PETS, left_out=("z",)))
         file = read_labels(path, np.array(list("abcdefz"), dtype=object), PETS)
         assert file.labels[[3, 4, 6]].tolist() == [1, -1, -1]

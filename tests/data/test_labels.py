@@ -97,6 +97,38 @@ def test_weights_and_soft_labels_without_meaning(columns: str, cells: str, patte
         read_labels(file, KEYS[1:2], CLASSES)
 
 
+def test_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    lines = [
+        '{"key": "a/1.png", "label": "1", "weight": 0.5, "probabilities": {"NA": 0.25, "1": 0.75, "true": 0}}',
+        '{"key": "007", "label": null, "weight": null, "probabilities": null}',
+        '{"label": "true", "key": "1.0", "weight": 1}',
+        '{"key": "é, b", "label": "NA", "weight": 2, "more": [1]}',
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = read_labels(path, KEYS, CLASSES)
+    assert found.labels.tolist() == [1, -1, 2, 0]
+    assert found.weights is not None
+    assert found.weights.tolist() == [0.5, 0.0, 1.0, 2.0]
+    assert found.targets is not None
+    assert found.targets[[0, 2, 3]].tolist() == [[0.25, 0.75, 0], [0, 0, 1], [1, 0, 0]]
+    for text, pattern in (
+        ("[1]\n", "line 1 of .* is no object"),
+        (lines[0] + "\nx\n", "line 2 of .* is no JSON"),
+        ('{"key": "a", "probabilities": 3}\n', "line 1 of .* is no object"),
+        ('{"key": "a"}\n', "has no column 'label'"),
+        ("\n", "has no column 'key'"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match=pattern):
+            read_labels(path, KEYS, CLASSES)
+    path.write_bytes(b'{"key": "\xff"}\n')
+    with pytest.raises(UsageError, match=r"line 1 of .* is no JSON"):
+        read_labels(path, KEYS, CLASSES)
+    with pytest.raises(UsageError, match="there is no file"):
+        read_labels(tmp_path / "absent.jsonl", KEYS, CLASSES)
+
+
 def test_some_rows(file: Path) -> None:
     file.write_text('key,label\n"é, b",true\n007,NA\n')
     rows, labels = read_keyed(file, KEYS, CLASSES)

@@ -149,13 +149,15 @@ def test_settings_of_a_network_mean_nothing_to_a_classifier(workplace: Path, thr
     ("asked", "sentence"),
     [
         ({"model": "forrest"}, r"^there is no model 'forrest': did you mean forest\?$"),
+        ({"settings": {"batch": 16, "stop": "never"}}, r"^each fold stops by a noisy split of its own, so stop means"),
+        ({"settings": {"batch": 16, "patience": 3}}, r"so patience means nothing: leave it out$"),
         ({"model": "forest", "kind": "train", "cross_fit": 0}, r"^model is 'forest': train trains networks"),
     ],
 )
 def test_refusals(make_arrays: Call, workplace: Path, asked: dict[str, Any], sentence: str) -> None:
     arrays = make_arrays(rows=60, test=6)
     with pytest.raises(th.UsageError, match=sentence):
-        jobs.prepare(arrays, "cross_entropy", **{"kind": "find", "cross_fit": 3, **asked}, settings={"batch": 16})
+        jobs.prepare(arrays, "cross_entropy", **{"kind": "find", "cross_fit": 3, "settings": {"batch": 16}, **asked})
 
 
 def test_images_need_a_network(workplace: Path) -> None:

@@ -22,7 +22,8 @@ def find(
         typer.Option(help="Class probabilities: .npy, .csv, .parquet, or a folder of these. Several: several models."),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="With --probs, the labels; otherwise a CSV (key,label) that replaces labels.")
+        str | None,
+        typer.Option(help="With --probs, the labels; otherwise a CSV or JSONL file (key, label) that replaces labels."),
     ] = None,
     filter_by: Annotated[str | None, typer.Option(help="With --probs. Default prune_by_noise_rate.")] = None,
     on: Annotated[str | None, typer.Option(help="With --probs: threads (default), processes or ray.")] = None,

@@ -14,7 +14,9 @@ TextModel = Annotated[
 Id = Annotated[str | None, typer.Option("--id", help="Table: the column of keys. Default the row number.")]
 Group = Annotated[str | None, typer.Option(help="Table: rows of one group never straddle a split or a fold.")]
 Test = Annotated[str | None, typer.Option(help="A separate test set.")]
-Labels = Annotated[str | None, typer.Option(help="A CSV (key,label) that replaces labels, as thresher correct writes.")]
+Labels = Annotated[
+    str | None, typer.Option(help="A CSV or JSONL file (key, label) that replaces labels, as thresher correct writes.")
+]
 Annotator = Annotated[
     str | None, typer.Option(help="With --labels: the column of annotators' names, one row per label.")
 ]

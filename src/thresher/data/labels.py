@@ -1,5 +1,6 @@
 """Files of labels by key: corrected ones for every row, and trusted ones for some."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,9 @@ class LabelFile:
 
 
 def read_labels(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> LabelFile:
-    r"""Read a CSV file with a label for every row: columns ``key`` and ``label``, in any order of rows.
+    r"""Read a file with a label for every row: columns ``key`` and ``label``, in any order of rows.
+
+    A table, or ``.jsonl`` objects with these names, whose soft labels are ``"probabilities": {class: share}``.
 
     An empty label leaves the row out. A column ``weight`` weighs the rows; columns ``p_<class>``, one for every class,
     are soft labels, and where all of a row's are empty its label stands. Other columns are not read.
@@ -74,7 +77,7 @@ def read_labels(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> Label
 
 
 def read_keyed(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    r"""Read a CSV file with labels for some rows: columns ``key`` and ``label``.
+    r"""Read a file with labels for some rows: columns ``key`` and ``label``, as a table or as ``.jsonl``.
 
     Args:
         path: of the file.
@@ -130,7 +133,7 @@ def matched(
 
 def _keyed(path: Path) -> pd.DataFrame:
     """The table, once it is sure that it has both columns, rows, and no key twice."""
-    table = read_table(path, exact=True)
+    table = _lines(path) if path.suffix.lower() == ".jsonl" else read_table(path, exact=True)
     refuse_missing(("key", "label"), table.columns, f"{path}", "a file of labels needs key and label")
     if table.empty:
         raise UsageError(f"{path} has no rows: list keys with their labels")
@@ -140,6 +143,24 @@ def _keyed(path: Path) -> pd.DataFrame:
         more = f", and {twice.nunique() - 1} more" if twice.nunique() > 1 else ""
         raise UsageError(f"{path} has the key {twice.iloc[0]!r} twice{more}: list each once")
     return table
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    """One JSON object per line, as `thresher.correct` writes them; null and what is missing become empty cells."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}: check the path")
+    records = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        try:
+            record = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError) as error:  # damaged UTF-8 is a ValueError, too
+            raise UsageError(f"line {number} of {path} is no JSON: write one object per line") from error
+        shares = record.pop("probabilities", None) or {} if isinstance(record, dict) else None
+        if not isinstance(shares, dict):
+            raise UsageError(f"line {number} of {path} is no object with key and label: write one per line")
+        if record:
+            records.append(record | {f"{PREFIX}{name}": share for name, share in shares.items()})
+    return pd.DataFrame(records, dtype=object).where(lambda cells: cells.notna(), "")
 
 
 def _refuse_unknown(found: pd.Series, place: dict[str, int], path: Path) -> None:
