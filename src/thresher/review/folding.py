@@ -95,15 +95,6 @@ class State:
         """As `all_current`, without skips."""
         return {key: decision for key, decision in self.all_current().items() if decision.action != "skip"}
 
-    def skipped(self) -> list[str]:
-        """Keys that were skipped and not decided, the longest skipped first: they stay in the queue, at its end."""
-        found = [(self._place[one.id], key) for key, one in self.all_current().items() if one.action == "skip"]
-        return [key for _, key in sorted(found)]
-
-    def counts(self) -> dict[str, int]:
-        """How many keys have which current action; actions that do not occur are left out."""
-        return dict(Counter(decision.action for decision in self.all_current().values()))
-
     def history(self, key: str) -> list[Decision]:
         """Every record about a key, undos too, oldest first."""
         return [one for one in self.records if one.key == key]
