@@ -215,6 +215,14 @@ def test_bad_images_are_named_or_left_out(photos: dict[str, str], thresher: Call
     assert len(pd.read_csv("run/issues.csv")) == len(photos) - 1
 
 
+@pytest.mark.parametrize("word", ["label", "group", "text", "id", "path"])
+def test_columns_mean_nothing_to_a_folder(word: str, photos: dict[str, str], thresher: Call) -> None:
+    said = thresher("train", "photos", f"--{word}", "x", "--dry-run")
+    assert (said.code, f"has no columns, so {word} means nothing: leave it out" in said.err) == (2, True)
+    said = thresher("train", "digits", "--size", 16, "--dry-run")
+    assert (said.code, "digits has no files of images, so size means nothing" in said.err) == (2, True)
+
+
 def test_other_folders_beside_train_are_refused(photos: dict[str, str], thresher: Call) -> None:
     Path("photos/extra/bright").mkdir(parents=True)
     said = thresher("train", "photos", "--dry-run")

@@ -13,6 +13,7 @@ import torch
 import thresher as th
 from thresher import data, jobs, training
 from thresher.audit.history import HISTORY
+from thresher.data.reading import Reading
 from thresher.data.split import folds
 from thresher.noise import Noise
 from thresher.review.decisions import Log, decide
@@ -239,8 +240,13 @@ def test_what_people_decided_is_trusted(arrays: Arrays, quick: Callable[..., th.
     labels = job.data.train.labels.numpy()
     for row, label in zip(given["row"], given["given"], strict=True):
         assert str(labels[row]) == others[label]
+    rows = first.issues.sort_values("row")
+    rows["label"] = rows["given"].where(~rows["key"].isin(given["key"][:4]), "")  # left out, so not to be trusted
+    rows[["key", "label"]].to_csv("decided.csv", index=False)
+    less = jobs.prepare(arrays, "l2rw", reading=Reading(labels="decided.csv"), trusted="reviewed", settings=TINY)
+    assert set(less.data.train.keys[less.trusted]) == set(given["key"][4:])
     Path("empty.jsonl").write_text("")
-    with pytest.raises(th.UsageError, match=r"empty\.jsonl vouches for no label: review some first"):
+    with pytest.raises(th.UsageError, match=r"empty\.jsonl vouches for no label that is learned from: review"):
         jobs.prepare(arrays, "l2rw", trusted="empty.jsonl", settings=TINY)
 
 

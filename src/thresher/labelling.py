@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from thresher import noise
 from thresher.data import Data, Reading
-from thresher.data.labels import matched, read_keyed, read_labels
+from thresher.data.labels import keyed, matched, read_labels
 from thresher.errors import UsageError
 from thresher.noise import Noise, hopeless
 
@@ -216,25 +217,34 @@ def _trusting(before: Labelling, said: str, seed: int) -> Labelling:
     data = before.data
     if said.startswith("per-class:"):
         rows, labels = _per_class(said, data, seed)
-    elif Path(said).is_dir() or said.lower().endswith(".jsonl"):
-        rows, labels = _decided(Path(said), data)
     else:
-        rows, labels = read_keyed(Path(said), data.train.keys, data.classes)
+        rows, labels = _vouched(Path(said), before)
     changed = data.train.labels.clone()
     changed[torch.as_tensor(rows)] = torch.as_tensor(labels)
     return replace(before, data=data.with_labels(changed, data.train.clean), trusted=rows)
 
 
-def _decided(path: Path, data: Data) -> tuple[np.ndarray, np.ndarray]:
-    """The rows whose labels people vouch for in a run folder or a file of decisions, and these labels."""
+def _vouched(path: Path, before: Labelling) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and labels in a file of labels, in one of decisions, or in a run folder that holds one.
+
+    Those that the labels to learn from leave out are passed over.
+    """
+    from thresher.review.decisions import NAME
+
+    path = path / NAME if path.is_dir() else path
+    table = _decided(path) if path.suffix.lower() == ".jsonl" else keyed(path)
+    left = table[~table["key"].isin({key for key, _ in before.left_out})]
+    if left.empty:
+        raise UsageError(f"{path} vouches for no label that is learned from: review some first, with thresher review")
+    return matched(left, before.data.train.keys, before.data.classes, path)
+
+
+def _decided(path: Path) -> pd.DataFrame:
+    """The labels that people vouch for in a file of decisions."""
     from thresher.correct.people import decisions_to_trusted
     from thresher.review import decisions
 
-    path = path / decisions.NAME if path.is_dir() else path
-    table = decisions_to_trusted(decisions.fold(decisions.read(path)))
-    if table.empty:
-        raise UsageError(f"{path} vouches for no label: review some first, with thresher review")
-    return matched(table, data.train.keys, data.classes, path)
+    return decisions_to_trusted(decisions.fold(decisions.read(path)))
 
 
 def _per_class(said: str, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def _to_onnx(model: Model, example: Tensor, path: Path) -> None:
     try:
         import onnxscript  # noqa: F401 -- torch's exporter needs it, and says so less clearly
     except ImportError as error:
-        raise UsageError("export to onnx needs the extra of that name: pip install thresher[onnx]") from error
+        raise UsageError("export to onnx needs the extra of that name: pip install 'thresher[onnx]'") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the inner workings of the exporter
         batch = torch.export.Dim("batch", min=1)

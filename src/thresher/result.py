@@ -65,8 +65,9 @@ class Result:
 
     @property
     def method(self) -> str:
-        """The methods' names as typed."""
-        return ",".join(one["name"] for one in self.run["method"])
+        """The methods' names as typed, or that of the classifier that judged the folds."""
+        model = str(self.run["request"].get("model", "net"))
+        return model if model != "net" else ",".join(one["name"] for one in self.run["method"])
 
     @cached_property
     def scores(self) -> dict[str, Any]:
@@ -246,7 +247,7 @@ class Result:
                 "realised": None if noise is None else noise.realised,
             },
             "detection": None if found is None else {"method": found["name"], **{name: found[name] for name in names}},
-            "seconds": round(self.seconds, 2),
+            "seconds": round(self.seconds, 2) or None,  # a classifier records none
         }
 
     def in_words(self) -> list[str]:

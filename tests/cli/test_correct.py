@@ -169,7 +169,7 @@ def test_decisions_of_people(table: str, thresher: Call) -> None:
     assert said.err == "warning: people decided 1 samples differently: the latest decision of each counts\n"
     document = json.loads(said.out)
     assert document["people"] == {"decided": 2, "moved": 1, "out": 1, "split": 0}
-    assert document["next"] is None
+    assert document["next"] == "thresher train DATA --labels both.jsonl"
     assert (origin("both.jsonl") or {})["people"] == document["people"]
     empty = decided("empty.jsonl", ("c", "skip"))
     said = thresher("correct", table, "--policy", "review", "--decisions", empty, "--out", "no.csv")
@@ -194,7 +194,11 @@ def test_decisions_in_the_run(workplace: Path, thresher: Call) -> None:
         log.append(decide("c", "accept", given="cat", suggested="dog", annotator="ann"))
         said = thresher("correct", "run", "--policy", "review", "--out", "new.csv")  # while the review is open
     assert said.out.startswith("applied 1 decision: changed 1 label")
-    assert thresher("correct", "run", "--policy", "drop", "--out", "drop.csv").code == 0  # other policies do not look
+    said = thresher("correct", "run", "--policy", "drop", "--out", "drop.csv")
+    assert said.code == 0
+    assert said.err == (
+        "warning: run/decisions.jsonl holds decisions, which drop does not look at: --policy review --then drop does\n"
+    )
 
 
 def test_undo(table: str, thresher: Call) -> None:

@@ -94,6 +94,7 @@ def test_shards_and_many_rows(own: Any, thresher: Call, monkeypatch: pytest.Monk
         (["--labels", "y.npy", "--probs", "absent"], "there is no file absent"),
         (["--labels", "absent.npy", "--probs", "p.npy"], "there is no file absent.npy"),
         (["digits", "--on", "ray"], "--on belongs to --labels with --probs"),
+        (["--labels", "y.npy", "--probs", "p.npy", "--probs", "."], "several --probs are files, one of each model"),
         (["digits", "--all-rows"], "--all-rows belongs to --labels with --probs"),
     ],
 )

@@ -99,7 +99,7 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "fastparquet", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UsageError, match=r"needs pyarrow to be read: pip install thresher\[parquet\]"):
+    with pytest.raises(UsageError, match=r"needs pyarrow to be read: pip install 'thresher\[parquet\]'"):
         read_table(tmp_path / "a.parquet")
 
 

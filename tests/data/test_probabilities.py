@@ -104,7 +104,7 @@ def test_parquet(tmp_path: Path) -> None:
     pd.DataFrame({"label": ["cat", "NA"]}).to_parquet(tmp_path / "l.parquet")
     assert read_label_column(tmp_path / "l.parquet")[0].tolist() == ["cat", "NA"]
     write(tmp_path / "damaged.parquet", "no")
-    with pytest.raises(UsageError, match="damaged or no parquet"):
+    with pytest.raises(UsageError, match="damaged or no Parquet"):
         read_probabilities(tmp_path / "damaged.parquet")
 
 

@@ -57,5 +57,5 @@ def test_what_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
 def test_without_the_library_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     table = pd.DataFrame({"body": TEXTS, "label": ["a", "b", "a", "b"]})
-    with pytest.raises(UsageError, match=r"^--text-model needs sentence-transformers: pip install thresher\[text\]"):
+    with pytest.raises(UsageError, match=r"^--text-model needs sentence-transformers: pip install 'thresher\[text\]'"):
         load_table(table, Reading(text="body", text_model="any"))

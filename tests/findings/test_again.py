@@ -32,6 +32,7 @@ def test_decisions_move_the_probabilities(run: th.Result, thresher: Call) -> Non
     before = (run.path / "issues.csv").read_bytes()
     said = thresher("find", "run", "--decisions", "run/decisions.jsonl", "--out", "again.csv")
     assert said.code == 0, said.err
+    assert "suspects: again.csv\n" in said.out
     again = pd.read_csv("again.csv")
     assert list(again.columns) == list(issues.columns)
     assert sorted(again.key) == sorted(issues.key.astype(int))

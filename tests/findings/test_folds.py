@@ -1,5 +1,6 @@
 """Rows judged by models that never saw them, and the neighbours they are compared with."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,14 @@ def test_settings_of_a_network_mean_nothing_to_a_classifier(workplace: Path, thr
     said = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--dry-run")
     assert said.code == 0, said.err
     assert said.out.startswith("would train forest, 5 folds\non table: 40 rows")
+    pd.DataFrame({"key": ["0", "1"], "label": ["cat", "dog"]}).to_csv("known.csv", index=False)
+    words = ["find", "table.csv", "--label", "y", "--model", "forest", "--trusted", "known.csv", "--out", "x.csv"]
+    said = thresher(*words, "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert (told["method"], told["seconds"], told["issues"]) == ("forest", None, "x.csv")
+    assert said.err.startswith("table: 40 rows of 2 classes, 1 features; forest\n")
+    assert pd.read_csv("x.csv").set_index("key").loc[[0, 1], "p_wrong"].isna().all()
     assert "epochs" not in said.out
 
 

@@ -113,7 +113,7 @@ def test_what_does_not_fit_of_timm_is_refused(name: str, sentence: str) -> None:
 
 def test_without_timm_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UsageError, match=r"need timm: pip install thresher\[timm\]$"):
+    with pytest.raises(UsageError, match=r"need timm: pip install 'thresher\[timm\]'$"):
         nets.build("timm:resnet18", (3, 64, 64), 10)
 
 

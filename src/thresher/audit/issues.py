@@ -140,7 +140,8 @@ def worth_a_look(issues: pd.DataFrame) -> dict[str, Any] | None:
     if not len(p) or np.isnan(p).all():
         return None
     found = plan(p)
-    return {"count": found.count, "expected": found.found, "low": round(found.low, 1), "high": round(found.high, 1)}
+    figures = {"expected": found.found, "low": found.low, "high": found.high}
+    return {"count": found.count, **{name: round(value, 1) for name, value in figures.items()}}
 
 
 def _told(kinds: "Kinds", keys: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:

@@ -111,7 +111,7 @@ def next_command(suspects: Any, out: str, kind: str | None) -> str | None:
     from thresher.correct.original import kind_of_data
 
     kind = kind_of(out, kind)
-    if kind == "csv":
+    if kind in ("csv", "jsonl"):
         return shlex.join(["thresher", "train", suspects.data or "DATA", *suspects.reading, "--labels", out])
     if kind == "folder" or (kind == "npz" and kind_of_data(suspects) == "npz"):
         return shlex.join(["thresher", "train", out, *_same_test(suspects, kind)])
@@ -151,9 +151,16 @@ def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping
     from thresher.correct.people import disagreeing
     from thresher.review.decisions import NAME, merge
 
-    if not files and (policy != "review" or run is None or not (run / NAME).is_file()):
+    if not files and (run is None or not (run / NAME).is_file()):
         return None
     named = files or [Path(str(run)) / NAME]
+    if policy != "review" and not files:
+        if merge(named).decided():
+            sentence = (
+                f"{named[0]} holds decisions, which {policy} does not look at: --policy review --then {policy} does"
+            )
+            warnings.warn(sentence, stacklevel=2)
+        return None
     state = merge(named)
     found = state.decided()
     if not found:

@@ -62,6 +62,7 @@ def find(
     batch: options.Batch = None,
     seed: options.Seed = None,
     valid: options.Valid = None,
+    trusted: options.Trusted = None,
     device: options.Device = None,
     workers: Annotated[
         int | None, typer.Option(help="That read images or, with --probs, files. Default by the machine.")
@@ -92,7 +93,8 @@ def find(
         "id": id_column, "group": group, "labels": labels, "annotator": annotator, "annotators": annotators,
         "size": size, "skip_bad": skip_bad or None, "noise": noise or None, "map": mapping,
         "net": net, "weights": weights, "frozen": frozen, "epochs": epochs, "lr": lr, "batch": batch, "seed": seed,
-        "valid": valid, "cross_fit": folds, "device": device, "workers": workers, "name": name, "root": root,
+        "valid": valid, "trusted": trusted, "cross_fit": folds, "device": device, "workers": workers, "name": name,
+        "root": root,
     }  # fmt: skip
     others = {"data": data, **typed, "set": pairs, "config": config, "dry_run": dry_run or None, **letters}
     shown: dict[str, Any] = {"out": out, "as_json": as_json}
@@ -114,12 +116,7 @@ def find(
     arguments = _arguments(
         context, letters, {"data": data, **typed, "out": None if table else out}, pairs or [], config, resume
     )
-    summary = execute(arguments, dry_run=dry_run, as_json=as_json, quiet=quiet)
-    if summary is not None and table is not None:
-        from thresher.data.delimited import as_csv
-        from thresher.result import load
-
-        write(table, as_csv(load(summary["run"]).finished()))
+    execute(arguments, dry_run=dry_run, as_json=as_json, quiet=quiet, copy_to=table)
 
 
 def _words(data: str | None, rest: list[str]) -> tuple[str | None, dict[str, Any]]:
@@ -229,4 +226,5 @@ def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) 
         from thresher.data.delimited import as_csv
 
         write(out, as_csv(result.finished()))
+        summary["issues"] = str(out)
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))

@@ -43,6 +43,8 @@ def by_probabilities(
     asked = bool(filter_by or on or all_rows)
     if len(probs) > 1 and asked:
         raise UsageError("several --probs are read in memory: leave --filter-by, --on and --all-rows out")
+    if len(probs) > 1 and any(one.is_dir() for one in probs):
+        raise UsageError("several --probs are files, one of each model, and a folder is none: give one folder alone")
     known = _named(classes)
     out = out or Path("issues.csv")
     refuse_existing(out)
@@ -159,12 +161,13 @@ class Passes:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet, self.live = quiet, not quiet and sys.stderr.isatty()
-        self._next = time.monotonic() + _PATIENCE
+        self._next = 0.0
         self._name, self._started, self._from = "", 0.0, 0
 
     def __call__(self, name: str, done: int, of: int) -> None:
         """Show a pass, the rows done, all rows, and the time to go in this pass, now and then."""
         now = time.monotonic()
+        self._next = self._next or now + _PATIENCE
         if name != self._name:
             self._name, self._started, self._from = name, now, done
         if self.quiet or now < self._next:

@@ -93,6 +93,7 @@ def execute(
     as_json: bool,
     quiet: bool,
     extra: Mapping[str, Any] | None = None,
+    copy_to: Path | None = None,
 ) -> dict[str, Any] | None:
     """Prepare a run, and show the plan, or do it and print what came out.
 
@@ -102,6 +103,7 @@ def execute(
         as_json: as one JSON document.
         quiet: no progress.
         extra: goes into the JSON document too.
+        copy_to: a file that gets the table of issues too.
 
     Returns:
         The summary of the run; None for a plan, and in processes that are not the first.
@@ -129,6 +131,12 @@ def execute(
         return None
     progress.done()
     summary = {**result.summary(), **(extra or {})}
+    if copy_to is not None:
+        from thresher.cli.files import write
+        from thresher.data.delimited import as_csv
+
+        write(copy_to, as_csv(result.finished()))
+        summary["issues"] = str(copy_to)
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
     return summary
 
@@ -192,8 +200,10 @@ def starting(job: Any) -> str:
     shape, rows = job.data.train.inputs.shape[1:], len(job.data.train)
     what = f"images of {' x '.join(map(str, shape[1:]))} px" if len(shape) == 3 else f"{shape[0]} features"
     test = "" if job.data.test is None else f", {len(job.data.test):,} test rows"
-    frozen = "frozen " if job.options.frozen else ""
-    return f"{job.data.name}: {rows:,} rows of {len(job.data.classes)} classes, {what}{test}; {frozen}{job.options.net}"
+    learner = f"{'frozen ' if job.options.frozen else ''}{job.options.net}"
+    if job.request.model != "net":
+        learner = f"{job.request.model} on frozen {job.options.net}" if job.options.frozen else job.request.model
+    return f"{job.data.name}: {rows:,} rows of {len(job.data.classes)} classes, {what}{test}; {learner}"
 
 
 def _in_words(plan: dict[str, Any]) -> str:
@@ -229,4 +239,5 @@ def in_words(result: Any, summary: Mapping[str, Any]) -> str:
         )
         lines.append(f"found by {found['method']}: {figures}")
     run = summary["run"]
-    return "\n".join([*lines, f"suspects: {run}/issues.csv", f"report: {run}/report.html"])
+    suspects = summary.get("issues", f"{run}/issues.csv")
+    return "\n".join([*lines, f"suspects: {suspects}", f"report: {run}/report.html"])

@@ -26,6 +26,9 @@ __all__ = ["NAMES", "Data", "Lazy", "Reader", "Reading", "Samples", "load", "rea
 NAMES = ("digits", *SETS, *cifar.NAMES)
 """The sets that are known by name."""
 
+_COLUMNS = ("label", "path", "text", "text_model", "id", "group")
+_OF_IMAGES = ("size", "skip_bad")
+
 Progress = Callable[[int, int], None]
 """Called with the number of images read so far, and of all."""
 
@@ -63,10 +66,27 @@ def load(
         (4, ('no', 'yes'), None)
     """
     reading = reading or Reading()
+    _refuse_idle(source, reading)
     data = _load(source, root, name, reading, progress)
     if data.reader is None:
         data = replace(data, reader=ArrayReader(tuple(data.train.inputs.shape[1:])))
     return data if reading.test is None else _with_test(data, reading, root, progress)
+
+
+def _refuse_idle(source: object, reading: Reading) -> None:
+    """Refuse what would say nothing about such a source: columns, without a table; sizes of images, without files."""
+    if hasattr(source, "columns") or any(str(one).lower().endswith(TABLES) for one in (source, reading.test)):
+        return
+    is_path = isinstance(source, str | os.PathLike)
+    sized = Path(source).is_dir() if is_path else not isinstance(source, Data | Mapping | tuple)  # type: ignore[arg-type]
+    idle = [*_COLUMNS, *(() if sized else _OF_IMAGES)]
+    if reading.annotator or reading.annotators:  # then these are columns of the annotators' table
+        idle = [name for name in idle if name not in ("label", "id")]
+    said = [name for name in idle if getattr(reading, name) != getattr(Reading, name)]
+    if said:
+        what = "columns" if said[0] in _COLUMNS else "files of images"
+        shown = source if is_path else f"data of type {type(source).__name__}"
+        raise UsageError(f"{shown} has no {what}, so {said[0].replace('_', '-')} means nothing: leave it out")
 
 
 def _load(source: object, root: str | Path | None, name: str | None, reading: Reading, progress: Progress) -> Data:

@@ -57,7 +57,7 @@ def read_table(path: str | Path, exact: bool = False) -> pd.DataFrame:
         raise UsageError(f"{path} is a folder: give the path of a table in it")
     if not path.is_file():
         raise UsageError(f"there is no file {path}: check the path")
-    table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, exact)
+    table = read_parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, exact)
     return named(table, f"{path}")
 
 
@@ -132,13 +132,27 @@ def as_csv(table: pd.DataFrame) -> str:
     return content
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file as it is; an index of pandas that has a name is a column, as it would be in a CSV.
+
+    Raises:
+        UsageError: it is damaged, or pyarrow is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pd.DataFrame({"a": [0.5]}, index=pd.Index(["x"], name="key")).to_parquet(f"{folder}/p.parquet")
+        ...     read_parquet(Path(folder, "p.parquet")).to_dict("list")
+        {'key': ['x'], 'a': [0.5]}
+    """
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except ImportError as error:
-        raise UsageError(f"{path} needs pyarrow to be read: pip install thresher[parquet]") from error
+        raise UsageError(f"{path} needs pyarrow to be read: pip install 'thresher[parquet]'") from error
     except Exception as error:  # pyarrow has errors of its own, and it may not be there to name them
         raise UsageError(f"{path} is damaged or no Parquet file: write it again") from error
+    named = [name for name in table.index.names if name is not None and name not in table.columns]
+    return table.reset_index(level=named) if named else table
 
 
 def _csv(path: Path, exact: bool) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def read_labels(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> Label
         ...     read_labels(path, np.array(["a", "b"], dtype=object), ("cat", "dog")).labels
         array([0, 1])
     """
-    table = _keyed(path)
+    table = keyed(path)
     place = {key: row for row, key in enumerate(keys)}
     _refuse_unknown(table["key"], place, path)
     listed_keys = set(table["key"])
@@ -98,7 +98,7 @@ def read_keyed(path: Path, keys: np.ndarray, classes: tuple[str, ...]) -> tuple[
         ...     read_keyed(path, np.array(["a", "b"], dtype=object), ("cat", "dog"))
         (array([1]), array([1]))
     """
-    return matched(_keyed(path), keys, classes, path)
+    return matched(keyed(path), keys, classes, path)
 
 
 def matched(
@@ -131,8 +131,18 @@ def matched(
     return rows[order], labels[order]
 
 
-def _keyed(path: Path) -> pd.DataFrame:
-    """The table, once it is sure that it has both columns, rows, and no key twice."""
+def keyed(path: Path) -> pd.DataFrame:
+    """The table in a file, once it is sure that it has columns ``key`` and ``label``, rows, and no key twice.
+
+    Raises:
+        UsageError: it has not, or cannot be read.
+
+    Example:
+        >>> keyed(Path("absent.csv"))
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: there is no file absent.csv: check the path
+    """
     table = _lines(path) if path.suffix.lower() == ".jsonl" else read_table(path, exact=True)
     refuse_missing(("key", "label"), table.columns, f"{path}", "a file of labels needs key and label")
     if table.empty:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from thresher.data.columns import encode, names
+from thresher.data.delimited import read_parquet
 from thresher.errors import UsageError
 
 _CLOSE = 1e-3 + 1e-9  # how far a row's sum may be from 1: figures are often written with three or four digits
@@ -210,19 +211,10 @@ def _first_line(text: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)]
 
 
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except ImportError as error:
-        raise UsageError(f"{path} needs pyarrow to be read: pip install 'thresher[parquet]'") from error
-    except Exception as error:  # pyarrow has errors of its own, and it may not be there to name them
-        raise UsageError(f"{path} is damaged or no parquet file: write it again") from error
-
-
 def _table(path: Path, classes: tuple[str, ...] | None) -> tuple[list[str] | None, pd.DataFrame]:
     """The header, or None, and the columns below it, numbered."""
     if path.suffix.lower() == ".parquet":
-        table = _parquet(path)
+        table = read_parquet(path)
         columns = [str(name).strip() for name in table.columns]
         _check_header(columns, path)
         return columns, table.set_axis(range(len(columns)), axis=1)
@@ -354,7 +346,7 @@ def _check_rows(values: np.ndarray, keys: np.ndarray | None, path: Path) -> None
 def _texts(path: Path) -> tuple[list[str], list[pd.Series]]:
     """Names and columns of a table, all of it text; the first line counts as names."""
     if path.suffix.lower() == ".parquet":
-        table = _parquet(path)
+        table = read_parquet(path)
         return [str(name).strip() for name in table.columns], [table[name] for name in table.columns]
     text, separator = _text(path)
     table = _parse(text, separator, path, dtype=str)

@@ -52,7 +52,7 @@ def _loaded(model: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise UsageError(
-            "--text-model needs sentence-transformers: pip install thresher[text], or leave it out for TF-IDF"
+            "--text-model needs sentence-transformers: pip install 'thresher[text]', or leave it out for TF-IDF"
         ) from error
     # Weights as safetensors only, and no code of the model's own: nothing that is loaded can run anything.
     safe: dict[str, Any] = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}

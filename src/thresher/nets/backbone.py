@@ -171,7 +171,7 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise UsageError("networks of timm need timm: pip install thresher[timm]") from error
+        raise UsageError("networks of timm need timm: pip install 'thresher[timm]'") from error
     return timm
 
 

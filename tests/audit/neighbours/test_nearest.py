@@ -128,7 +128,7 @@ def test_faiss_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UsageError, match=r"pip install thresher\[faiss\]"):
+    with pytest.raises(UsageError, match=r"pip install 'thresher\[faiss\]'"):
         nearest(draw(9, 2), 2, backend="faiss")
 
 

@@ -17,7 +17,7 @@ PROBABILITIES = st.lists(st.floats(0, 1), max_size=30)
 
 @given(PROBABILITIES)
 def test_the_curve_is_a_running_sum(values: list[float]) -> None:
-    curve = expected(np.array([*values, np.nan]))
+    curve = expected(np.array([*values, np.nan]), shift=0)
     for n in range(len(values) + 1):
         assert curve.found[n] == pytest.approx(sum(values[:n]))
         spread = 1.959963984540054 * sum(p * (1 - p) for p in values[:n]) ** 0.5
@@ -32,11 +32,31 @@ def test_the_curve_is_a_running_sum(values: list[float]) -> None:
 def test_the_interval_holds_what_happens() -> None:
     draws = np.random.default_rng(0)
     p = np.sort(draws.random(400))[::-1]
-    curve = expected(p)
+    curve = expected(p, shift=0)
     counts = (draws.random((2000, 400)) < p).cumsum(1)
     for n in (50, 200, 400):
         inside = (counts[:, n - 1] >= curve.low[n]) & (counts[:, n - 1] <= curve.high[n])
         assert 0.92 < inside.mean() < 0.98
+
+
+def test_the_interval_holds_probabilities_that_are_off() -> None:
+    draws = np.random.default_rng(0)
+    p = np.sort(draws.beta(4, 2, 400))[::-1]
+    for off in (-1.2, 1.2):
+        true = 1 / (1 + (1 - p) / p * np.exp(-off))
+        counts = (draws.random((500, 400)) < true).cumsum(1)
+        curve = expected(p)
+        for n in (50, 400):
+            assert ((counts[:, n - 1] >= curve.low[n]) & (counts[:, n - 1] <= curve.high[n])).mean() > 0.94
+    assert expected(np.array([0.0, 1.0])).low.tolist() == [0, 0, 1]
+    assert expected(np.array([0.0, 1.0])).high.tolist() == [0, 0, 1]
+
+
+def test_decisions_narrow_the_interval() -> None:
+    rest, seen = np.full(300, 0.6), np.full(400, 0.6)
+    wide, narrow = (advice(rest, seen[:n], np.arange(n) % 5 < 3) for n in (0, 400))
+    assert "60 of the next 100 labels are expected to be wrong (20 to 91)" in wide
+    assert "60 of the next 100 labels are expected to be wrong (49 to 71)" in narrow
 
 
 @given(PROBABILITIES, st.floats(0, 1), st.floats(0, 1))

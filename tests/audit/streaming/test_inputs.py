@@ -89,6 +89,16 @@ def test_probabilities(form: str, both: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask(tmp_path / "y.npy", path), expected)
 
 
+def test_an_index_of_pandas_is_no_class(both: Any, tmp_path: Path) -> None:
+    labels, p, _, folder = both
+    table = pd.DataFrame(p, columns=["0", "1", "2"]).set_index(np.arange(300)[::-1] ** 2)
+    assert b"__index_level_0__" in table.to_parquet()
+    table.to_parquet(tmp_path / "p.parquet")
+    np.save(tmp_path / "y.npy", labels)
+    found = mask(tmp_path / "y.npy", tmp_path / "p.parquet")
+    np.testing.assert_array_equal(found, mask(folder / "y.npy", folder / "p.npy"))
+
+
 def test_a_class_without_labels_needs_names(both: Any, tmp_path: Path) -> None:
     labels, p, _, folder = both
     wider = np.concatenate([p, np.zeros((300, 1))], axis=1)

@@ -119,7 +119,7 @@ def faiss_candidates(space: Space) -> Callable[[Tensor, Tensor, int], Found]:
     try:
         import faiss
     except ImportError as error:
-        raise UsageError("backend 'faiss' needs faiss: pip install thresher[faiss], or choose 'exact'") from error
+        raise UsageError("backend 'faiss' needs faiss: pip install 'thresher[faiss]', or choose 'exact'") from error
     index = faiss.IndexFlatL2(space.points.shape[1])
     index.add(space.points.cpu().numpy())
 

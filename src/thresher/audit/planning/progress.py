@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from thresher.audit.calibrate import logistic
-from thresher.audit.planning.expectation import check_range, expected, share, stopping_point
+from thresher.audit.planning.expectation import check_range, expected, share, shift_left, stopping_point
 from thresher.audit.scores import interval
 from thresher.errors import UsageError
 
@@ -128,7 +128,7 @@ def advice(
 
     Example:
         >>> advice(np.full(500, 0.6), np.zeros(0), np.zeros(0), rate=20)
-        'Go on: about 60 of the next 100 labels are expected to be wrong (50 to 70), and 500 are worth it, 25 minutes.'
+        'Go on: about 60 of the next 100 labels are expected to be wrong (20 to 91), and 500 are worth it, 25 minutes.'
         >>> advice(np.full(500, 0.6), np.full(200, 0.6), np.zeros(200))
         'Stop here: only about 1 of the next 100 labels are expected to be wrong, and about 3 of all 500 that remain.'
     """
@@ -136,7 +136,8 @@ def advice(
     rest = rest[~np.isnan(rest)]
     if not len(rest):
         return "Stop here: nothing in the queue has a probability of being wrong."
-    curve, ahead = expected(rest), min(_NEXT, len(rest))
+    known, _ = _pairs(seen, wrong)
+    curve, ahead = expected(rest, shift_left(recalibrated(known, seen, wrong))), min(_NEXT, len(rest))
     found = curve.found[ahead]
     few = f"about {_whole(found)} of the next {ahead} labels are expected to be wrong"
     if found < share(worth, "worth") * ahead:

@@ -67,6 +67,7 @@ class FilesFound:
                 for place in found.tolist()
                 if pairs.flat[place]
             ],
+            "review": None,
         }
 
 

@@ -85,6 +85,12 @@ def parquet(path: Path) -> Any:
         raise UsageError(f"{path} is damaged or no Parquet file: write it again") from error
 
 
+def _index(schema: Any) -> list[str]:
+    """The columns that are the index of a table of pandas, which is no column of it."""
+    known = schema.pandas_metadata or {}
+    return [name for name in known.get("index_columns", []) if isinstance(name, str) and name.startswith("__index")]
+
+
 def open_parquet(path: Path) -> ParquetRows:
     """The probabilities in a Parquet file: every column but those of `BESIDE`, or the one column of lists."""
     import pyarrow.types as kinds
@@ -92,7 +98,7 @@ def open_parquet(path: Path) -> ParquetRows:
     with parquet(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         lists = [field.name for field in schema if kinds.is_list(field.type) or kinds.is_fixed_size_list(field.type)]
-        others = [field for field in schema if field.name not in (*lists, *BESIDE)]
+        others = [field for field in schema if field.name not in (*lists, *BESIDE, *_index(schema))]
         if len(lists) == 1 and not others:
             first = next(file.iter_batches(batch_size=1, columns=lists), None)
             width = 0 if first is None or first.column(0)[0].as_py() is None else len(first.column(0)[0])
