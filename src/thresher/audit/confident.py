@@ -233,14 +233,10 @@ def _confidence_by_class(labels: np.ndarray, probabilities: np.ndarray) -> list[
     ends = counts.sum(axis=0).cumsum()
     place = ends - counts.sum(axis=0) + counts.cumsum(axis=0) - counts  # of the first of each part and class
     result = np.empty(len(labels), dtype=probabilities.dtype)
-
-    def one(part: int) -> None:
-        rows, count = parts[part], counts[part]
+    for rows, count, start in zip(parts, counts, place, strict=True):
         own = probabilities[rows][np.arange(count.sum()), labels[rows]]
-        into = np.repeat(place[part] - count.cumsum() + count, count) + np.arange(len(own))
+        into = np.repeat(start - count.cumsum() + count, count) + np.arange(len(own))
         result[into] = own[order_by_class(labels[rows], classes)]
-
-    share(one, range(len(parts)))
     return np.split(result, ends[:-1])
 
 

@@ -40,8 +40,7 @@ def round_rows(matrix: np.ndarray) -> np.ndarray:
     """
     result = np.empty(matrix.shape, dtype=np.int64)
     place = np.arange(matrix.shape[1])
-
-    def one(rows: slice) -> None:
+    for rows in blocks(matrix, _SMALL):
         block, whole = matrix[rows], np.rint(matrix[rows])
         with np.errstate(invalid="ignore"):  # rows with infinite shares, of `counts_for`, are not mended
             short = (np.rint(block.sum(axis=1)) - whole.sum(axis=1))[:, None]
@@ -51,8 +50,6 @@ def round_rows(matrix: np.ndarray) -> np.ndarray:
             whole[row[up], order[up]] += 1
             whole[row[down], order[down]] -= 1
             result[rows] = whole
-
-    share(one, list(blocks(matrix, _SMALL)))
     return result
 
 
@@ -150,7 +147,7 @@ def by_noise_rate(
             if len(unsure):
                 _take_from_all(mask, labels, probabilities, given, unsure, counts[given, unsure])
 
-    share(one, np.flatnonzero(enough).tolist())
+    share(one, np.flatnonzero(enough).tolist(), len(suspects))  # of each class so many leads, about
     mask &= doubted
     return mask
 
@@ -226,7 +223,7 @@ def by_class(labels: np.ndarray, probabilities: np.ndarray, counts: np.ndarray, 
         if len(rows) > max(keep, 1) and doubted > 0:
             mask[rows[largest(-probabilities[rows, given], doubted)]] = True
 
-    share(one, range(len(counts)))
+    share(one, range(len(counts)), len(labels))
     return mask
 
 
