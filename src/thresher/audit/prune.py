@@ -20,7 +20,7 @@ PRUNING = FILTERS[:3]
 """Those that read how many samples of each pair of classes are wrong."""
 
 _SURE = 2e-6  # above the tolerance of `agrees`: no sample with such a lead agrees with its label
-_LEADS = 1 << 18
+_LEADS = 1 << 19  # a class of a million samples of ten classes at once
 _VISIT = 1 << 16
 _SMALL = 1 << 14  # joints of many classes are large beside the probabilities, and temporary arrays must not be
 
