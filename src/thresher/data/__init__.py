@@ -77,15 +77,16 @@ def _refuse_idle(source: object, reading: Reading) -> None:
     """Refuse what would say nothing about such a source: columns, without a table; sizes of images, without files."""
     if hasattr(source, "columns") or any(str(one).lower().endswith(TABLES) for one in (source, reading.test)):
         return
-    is_path = isinstance(source, str | os.PathLike)
-    sized = Path(source).is_dir() if is_path else not isinstance(source, Data | Mapping | tuple)  # type: ignore[arg-type]
-    idle = [*_COLUMNS, *(() if sized else _OF_IMAGES)]
+    if isinstance(source, str | os.PathLike):
+        shown, pictures = os.fspath(source), Path(source).is_dir()
+    else:
+        shown, pictures = f"data of type {type(source).__name__}", not isinstance(source, Data | Mapping | tuple)
+    idle = [*_COLUMNS, *(() if pictures else _OF_IMAGES)]
     if reading.annotator or reading.annotators:  # then these are columns of the annotators' table
         idle = [name for name in idle if name not in ("label", "id")]
     said = [name for name in idle if getattr(reading, name) != getattr(Reading, name)]
     if said:
         what = "columns" if said[0] in _COLUMNS else "files of images"
-        shown = source if is_path else f"data of type {type(source).__name__}"
         raise UsageError(f"{shown} has no {what}, so {said[0].replace('_', '-')} means nothing: leave it out")
 
 
