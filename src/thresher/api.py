@@ -114,7 +114,7 @@ def find_issues(
         root: the folder of official data files.
         resume: go on in `out`.
         progress: called with (fold name, record) after each epoch.
-        **options: as for `fit`, `noise` among them.
+        **options: as for `fit`, `noise` and `trusted` among them, but for `stop` and `patience`.
 
     Returns:
         A result whose `issues` holds every row, worst first; it has no model.

@@ -111,7 +111,10 @@ def test_trusted_rows_have_no_kind(workplace: Path) -> None:
     x = draws.normal(size=(120, 4)) + 6 * y[:, None]
     x[7] *= 50
     pd.DataFrame({"key": ["7"], "label": ["1"]}).to_csv("trusted.csv", index=False)
-    job = jobs.prepare((x, y), "cross_entropy", kind="find", cross_fit=3, model="logistic", trusted="trusted.csv")
+    asked: dict[str, Any] = {"kind": "find", "cross_fit": 3, "model": "logistic"}
+    before = training.train(jobs.prepare((x, y), "cross_entropy", **asked)).finished().set_index("key")
+    assert before.loc["7", "kind"] == "outlier"
+    job = jobs.prepare((x, y), "cross_entropy", **asked, trusted="trusted.csv")
     found = training.train(job).finished().set_index("key")
     assert found.loc["7", "kind"] == ""
     assert (found.loc[found["kind"] != "", "p_wrong"].notna()).all()
@@ -139,6 +142,8 @@ def test_settings_of_a_network_mean_nothing_to_a_classifier(workplace: Path, thr
             assert f"so {words[0]} means nothing" in refused.err
     refused = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--net", "mlp")
     assert (refused.code, "so --net means nothing" in refused.err) == (2, True)
+    refused = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--weights", "x.pt")
+    assert (refused.code, "so --weights means nothing" in refused.err) == (2, True)
     pd.DataFrame({"a": range(40), "y": ["cat", "dog"] * 20}).to_csv("table.csv", index=False)
     said = thresher("find", "table.csv", "--label", "y", "--model", "forest", "--dry-run")
     assert said.code == 0, said.err

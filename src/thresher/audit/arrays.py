@@ -40,7 +40,7 @@ def examined(
     Args:
         labels: as for `checked`.
         probabilities: as for `checked`.
-        each: takes some labels ``[B]`` and rows of probabilities ``[B, K]``, which may be none yet, and gives ``[B]``.
+        each: takes some labels ``[B]`` and rows ``[B, K]`` that are not checked yet, and gives ``[B]``.
 
     Returns:
         Both, as from `checked`, and what `each` said, ``[N]``; empty without it.

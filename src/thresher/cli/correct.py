@@ -154,15 +154,13 @@ def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping
     if not files and (run is None or not (run / NAME).is_file()):
         return None
     named = files or [Path(str(run)) / NAME]
-    if policy != "review" and not files:
-        if merge(named).decided():
-            sentence = (
-                f"{named[0]} holds decisions, which {policy} does not look at: --policy review --then {policy} does"
-            )
-            warnings.warn(sentence, stacklevel=2)
-        return None
     state = merge(named)
     found = state.decided()
+    if policy != "review" and not files:
+        if found:
+            sentence = f"which {policy} does not look at: --policy review --then {policy} does"
+            warnings.warn(f"{named[0]} holds decisions, {sentence}", stacklevel=2)
+        return None
     if not found:
         if not files:
             return None

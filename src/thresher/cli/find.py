@@ -153,7 +153,7 @@ def _in_files(
     from thresher.cli.find_probs import by_probabilities
 
     _refuse_others(typed, "--probs", ("labels", "workers"))
-    by_probabilities(labels, probs, None, workers=typed["workers"], **shown, **how)
+    by_probabilities(labels, probs, workers=typed["workers"], **shown, **how)
 
 
 def _refuse_idle(how: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def _arguments(
 def _refuse_training(typed: dict[str, Any], letters: dict[str, Any]) -> None:
     """Refuse settings of a network's training where a classifier of scikit-learn is asked for."""
     model = typed["model"]
-    network = () if typed["frozen"] else ("net",)  # which gives a classifier its features
+    network = () if typed["frozen"] else ("net", "weights")  # which give a classifier its features
     idle = [name for name in ("method", "epochs", "lr", "batch", "valid", *network) if typed[name] is not None]
     idle += list(letters)
     if model not in (None, "net") and idle:

@@ -21,7 +21,6 @@ _ROWS, _ENTRIES = 200_000, 50_000_000  # that are judged in memory, all evidence
 def by_probabilities(
     labels: str | None,
     probs: Sequence[Path],
-    data: str | None,
     out: Path | None,
     *,
     as_json: bool = False,
@@ -38,7 +37,7 @@ def by_probabilities(
     shards and large files are read in passes; so is everything for which `filter_by`, `on` or `all_rows` says
     how. Several models are read in memory.
     """
-    if labels is None or not probs or data is not None:
+    if labels is None:
         raise UsageError("--probs needs --labels, and no DATA: thresher find --labels labels.csv --probs probs.npy")
     asked = bool(filter_by or on or all_rows)
     if len(probs) > 1 and asked:

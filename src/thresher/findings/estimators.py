@@ -76,9 +76,8 @@ def out_of_sample(
         present = np.unique(labels[learn])
         if len(present) < 2:
             raise UsageError(f"without fold {k}, all labels are the same: give more folds, or more rows of each class")
-        fitted = make(name, seed + k, rarest=int(np.bincount(labels[learn])[present].min())).fit(
-            x[learn], labels[learn]
-        )
+        rarest = int(np.bincount(labels[learn])[present].min())
+        fitted = make(name, seed + k, rarest).fit(x[learn], labels[learn])
         own = fold == k
         result[np.ix_(own, present)] = fitted.predict_proba(x[own])
         if outside.any():
