@@ -1,10 +1,9 @@
 """Labels and probabilities that mean something together."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from thresher.audit.blocks import blocks, share, turned
+from thresher.audit.blocks import blocks, precise, row_max, share
+from thresher.audit.margins import doubts
 from thresher.errors import UsageError
 
 _CLOSE = 1e-6
@@ -29,29 +28,48 @@ def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
         ...
         thresher.errors.UsageError: there are 3 labels for 2 rows of probabilities
     """
-    return examined(labels, probabilities)[:2]
+    labels, probabilities = _shaped(labels, probabilities)
+    _check_values(share(lambda rows: _ends(probabilities[rows]), list(blocks(probabilities))))
+    return labels, probabilities
 
 
-def examined(
-    labels: np.ndarray, probabilities: np.ndarray, each: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`checked`, and in the same pass what a function says of every row: a large matrix is read once instead of twice.
+def _ends(block: np.ndarray) -> tuple[float, float]:
+    exact = precise(block)
+    return float(exact.min()), float(exact.max())
+
+
+def checked_with_doubts(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`checked`, and in the same pass `doubts`: a large matrix is read once instead of twice.
 
     Args:
         labels: as for `checked`.
         probabilities: as for `checked`.
-        each: takes some labels ``[B]`` and rows ``[B, K]`` that are not checked yet, and gives ``[B]``.
 
     Returns:
-        Both, as from `checked`, and what `each` said, ``[N]``; empty without it.
+        Both, as from `checked`, and the labels that the model would not give: bool ``[N]``.
 
     Raises:
         UsageError: as for `checked`.
 
     Example:
-        >>> examined(np.array([0, 1]), np.full((2, 2), 0.5), lambda given, block: block[:, 0] + given)[2]
-        array([0.5, 1.5])
+        >>> checked_with_doubts(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))[2]
+        array([False,  True])
     """
+    labels, probabilities = _shaped(labels, probabilities)
+    doubted = np.empty(len(labels), dtype=bool)
+
+    def one(rows: slice) -> tuple[float, float]:
+        block = probabilities[rows]
+        most = row_max(block)
+        doubted[rows] = doubts(labels[rows], block, most)
+        return float(precise(block).min()), float(most.max())
+
+    _check_values(share(one, list(blocks(probabilities))))
+    return labels, probabilities, doubted
+
+
+def _shaped(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays of the shapes and types that they should have, of labels that the probabilities know."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if probabilities.dtype.kind in "iub":
         probabilities = probabilities.astype(np.float64)
@@ -73,21 +91,12 @@ def examined(
             f"labels go from {labels.min()} to {labels.max()}, but the probabilities have classes 0 to"
             f" {probabilities.shape[1] - 1}"
         )
-    labels = labels.astype(np.int64, copy=False)
-    said = each or (lambda given, block: given[:0])
-
-    def one(rows: slice) -> tuple[float, float, np.ndarray]:
-        block = turned(probabilities[rows]) if probabilities.dtype == np.float16 else probabilities[rows]
-        return float(block.min()), float(block.max()), said(labels[rows], probabilities[rows])
-
-    found = share(one, list(blocks(probabilities))) or [(0.0, 1.0, said(labels, probabilities))]
-    _check_values([(low, high) for low, high, _ in found])
-    return labels, probabilities, np.concatenate([part for _, _, part in found])
+    return labels.astype(np.int64, copy=False), probabilities
 
 
 def _check_values(ends: list[tuple[float, float]]) -> None:
     """Refuse what is no probability; NaN shows in the smallest and the largest value of its block."""
-    low, high = min(a for a, _ in ends), max(b for _, b in ends)
+    low, high = min((a for a, _ in ends), default=0), max((b for _, b in ends), default=1)
     if not np.isfinite(ends).all():
         raise UsageError("probabilities hold NaN or infinite values: score these rows again or leave them out")
     if low < -_CLOSE or high > 1 + _CLOSE:

@@ -16,20 +16,19 @@ The probabilities must come from models that were not trained on the rows they s
 
 import numpy as np
 
-from thresher.audit.arrays import checked, examined
-from thresher.audit.blocks import blocks, narrow, share, turned
-from thresher.audit.margins import agrees, doubts, label_margin, normalized_margin, predicted, self_confidence
+from thresher.audit.arrays import checked, checked_with_doubts
+from thresher.audit.blocks import blocks, precise, share
+from thresher.audit.margins import agrees, label_margin, normalized_margin, predicted, self_confidence
 from thresher.audit.prune import by_noise_rate, order_by_class, prune_counts, round_rows
 
 __all__ = [
     "agrees",
     "calibrate",
     "checked",
+    "checked_with_doubts",
     "class_thresholds",
     "confident_joint",
     "count_joint",
-    "doubts",
-    "examined",
     "find_issues",
     "label_margin",
     "likely_class",
@@ -148,16 +147,20 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
         >>> likely_class(np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]), np.array([0.6, 0.7]))
         array([ 0, -1,  1])
     """
-    result = np.empty(len(probabilities), dtype=np.int64)
-    low = (thresholds - _CLOSE)[:, None]
+    rows_of_all = list(blocks(probabilities))
+    classes = probabilities.shape[1]
+    result = np.full(len(probabilities), -1)
+    # A row of few classes is too short for numpy's loops: whole blocks are compared as one row.
+    low = np.tile(thresholds - _CLOSE, len(probabilities[rows_of_all[0]]) if rows_of_all else 0)
 
     def one(rows: slice) -> None:
-        block = probabilities[rows]
-        best, torn = (_few if narrow(block) else _many)(turned(block) >= low)
+        block, best = precise(probabilities[rows]), result[rows]
+        row, true = np.divmod(np.flatnonzero(block.reshape(-1) >= low[: block.size]), classes)
+        best[row] = true
+        torn = row[1:][row[1:] == row[:-1]]  # between several classes
         best[torn] = block[torn].argmax(axis=1)
-        result[rows] = best
 
-    share(one, list(blocks(probabilities)))
+    share(one, rows_of_all)
     return result
 
 
@@ -205,7 +208,7 @@ def find_issues(labels: np.ndarray, probabilities: np.ndarray, *, min_per_class:
         >>> find_issues(labels, probabilities)
         array([False, False,  True, False, False])
     """
-    labels, probabilities, doubted = examined(labels, probabilities, doubts)
+    labels, probabilities, doubted = checked_with_doubts(labels, probabilities)
     true = likely_class(probabilities, mean_confidence(labels, probabilities))
     counts = prune_counts(count_joint(labels, true, probabilities.shape[1]), min_per_class)
     del true
@@ -233,25 +236,15 @@ def _confidence_by_class(labels: np.ndarray, probabilities: np.ndarray) -> list[
     ends = counts.sum(axis=0).cumsum()
     place = ends - counts.sum(axis=0) + counts.cumsum(axis=0) - counts  # of the first of each part and class
     result = np.empty(len(labels), dtype=probabilities.dtype)
-    for rows, count, start in zip(parts, counts, place, strict=True):
-        own = probabilities[rows][np.arange(count.sum()), labels[rows]]
-        into = np.repeat(start - count.cumsum() + count, count) + np.arange(len(own))
-        result[into] = own[order_by_class(labels[rows], classes)]
+
+    def one(part: int) -> None:
+        rows, count = parts[part], counts[part]
+        into = np.repeat(place[part] - count.cumsum() + count, count)
+        into += np.arange(len(into))
+        entry = order_by_class(labels[rows], classes)
+        entry *= classes
+        entry += np.repeat(np.arange(classes), count)
+        result[into] = probabilities[rows].reshape(-1).take(entry)
+
+    share(one, range(len(parts)))
     return np.split(result, ends[:-1])
-
-
-def _few(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of few classes (bool ``[K, B]``) the one that each sample reaches, or -1; and the samples that reach several."""
-    bits = reached.view(np.uint8)
-    count = bits.sum(axis=0, dtype=np.uint8)
-    best = (bits * np.arange(len(bits), dtype=np.uint8)[:, None]).sum(axis=0, dtype=np.uint8).astype(np.int64)
-    best[count == 0] = -1
-    return best, np.flatnonzero(count > 1)
-
-
-def _many(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same of many classes, of which a sample reaches few."""
-    row, true = np.divmod(np.flatnonzero(reached.T), len(reached))
-    best = np.full(reached.shape[1], -1)
-    best[row] = true
-    return best, row[1:][row[1:] == row[:-1]]

@@ -91,25 +91,32 @@ def agrees(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         >>> agrees(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
         array([ True, False])
     """
-    parts = share(lambda rows: ~doubts(labels[rows], probabilities[rows]), list(blocks(probabilities)))
-    return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
+    result = np.empty(len(labels), dtype=bool)
+
+    def one(rows: slice) -> None:
+        block = probabilities[rows]
+        np.logical_not(doubts(labels[rows], block, row_max(block)), out=result[rows])
+
+    share(one, list(blocks(probabilities)))
+    return result
 
 
-def doubts(labels: np.ndarray, block: np.ndarray) -> np.ndarray:
+def doubts(labels: np.ndarray, block: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Whether the model would give another label: not `agrees`, of a block of rows.
 
     Args:
         labels: given labels, integer ``[B]``.
         block: class probabilities, float ``[B, K]``.
+        most: the largest of every row, ``[B]``, from `row_max`.
 
     Returns:
         bool ``[B]``.
 
     Example:
-        >>> doubts(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]))
+        >>> doubts(np.array([1, 0]), np.array([[0.5, 0.5], [0.4, 0.6]]), np.array([0.5, 0.6]))
         array([False,  True])
     """
-    lead, most = block[np.arange(len(block)), labels] + _CLOSE, row_max(block)
+    lead = block[np.arange(len(block)), labels] + _CLOSE
     result = np.asarray(lead < most)
     level = np.flatnonzero(lead == most)  # of classes that lie exactly one tolerance above, the earlier ones win
     result[level] = block[level].argmax(axis=1) < labels[level]

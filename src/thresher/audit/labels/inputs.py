@@ -66,7 +66,7 @@ def prepared_with_doubts(
         array([False,  True])
     """
     given, probabilities, _ = _as_arrays(labels, pred_probs, classes)
-    return confident.examined(given, probabilities, confident.doubts)
+    return confident.checked_with_doubts(given, probabilities)
 
 
 def _as_arrays(
