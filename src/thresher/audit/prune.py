@@ -170,7 +170,8 @@ def _leaders(
     pair = np.arange(len(true))
     cut, below = tail[pair, top - wanted], tail[pair, np.maximum(top - wanted - 1, 0)]
     sure = (cut > _SURE) & ((below < cut) | (wanted == size))
-    return (lead >= np.where(sure, cut, np.inf)[:, None]).any(axis=0), true[~sure]
+    led = lead >= np.where(sure, cut, np.inf)[:, None]
+    return np.asarray(led.any(axis=0)), true[~sure]
 
 
 def _leads(matrix: np.ndarray, rows: np.ndarray, given: int, true: np.ndarray) -> np.ndarray:
