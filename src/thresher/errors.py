@@ -1,5 +1,8 @@
 """The one kind of error a user sees: a single sentence that says what is wrong, where, and what to do about it."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class ThresherError(Exception):
     """Something went wrong that the user can mend; the message is one sentence, without a traceback (exit code 1).
@@ -20,3 +23,15 @@ class UsageError(ThresherError):
     """The request itself is wrong: an unknown name, a value out of range, an illegal combination (exit code 2)."""
 
     exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest known ones, or all of them.
+
+    Example:
+        >>> nearest("elrr", ["elr", "gce"])
+        'did you mean elr?'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"

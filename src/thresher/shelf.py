@@ -2,8 +2,7 @@
 
 from importlib import resources
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 
 def names(package: str) -> list[str]:

@@ -13,8 +13,7 @@ from thresher.annotators.votes import Votes
 from thresher.data.cells import distinct
 from thresher.data.columns import encode, row_keys
 from thresher.data.delimited import named, read_table, refuse_missing
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 _RANGE = re.compile(r"(.*?)(\d+)\.\.(.*?)(\d+)")
 _FLOAT = re.compile(r"\d+(\.0)?")

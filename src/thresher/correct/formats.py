@@ -6,8 +6,7 @@ from pathlib import Path
 
 from thresher.correct.correction import Correction
 from thresher.correct.draft import clear
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 FORMATS = ("csv", "jsonl", "npz", "folder", "hf")
 """A table as CSV or as lines of JSON; arrays; a copy of a folder of images made of links; a Hugging Face data set."""

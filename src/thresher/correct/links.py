@@ -10,8 +10,7 @@ import pandas as pd
 from thresher.correct.original import image_files, kind_of_data
 from thresher.correct.source import Suspects
 from thresher.data.columns import listed
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 LINKS = ("symbolic", "hard")
 """Kinds of links; hard ones need the same file system, and outlive the original's folder."""

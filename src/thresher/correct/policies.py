@@ -11,8 +11,7 @@ from thresher.correct.limits import check_limit, limited
 from thresher.correct.people import Decided
 from thresher.correct.suspects import checked
 from thresher.data.columns import listed
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 from thresher.review.decision import Decision
 
 POLICIES = ("keep", "relabel", "soften", "drop", "weight", "review")

@@ -10,8 +10,7 @@ import pandas as pd
 from thresher.data.cells import as_text
 from thresher.data.columns import listed
 from thresher.data.delimited import read_table, refuse_missing
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 PREFIX = "p_"
 """In front of a class name: the column of its probabilities."""

@@ -1,13 +1,12 @@
 """How a run trains: every setting with its default, checked once, and written to `run.json` as resolved."""
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "multistep", "cosine", "restarts", "onecycle")
@@ -186,18 +185,6 @@ class Options:
 
 def _not_among(what: str, value: str, choices: tuple[str, ...]) -> list[tuple[bool, str]]:
     return [(value not in choices, f"{what} is {value!r}: choose one of {', '.join(choices)}")]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known ones, or all of them.
-
-    Example:
-        >>> nearest("elrr", ["elr", "gce"])
-        'did you mean elr?'
-    """
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
 
 
 def resolve(settings: Mapping[str, Any], base: Options | None = None) -> Options:

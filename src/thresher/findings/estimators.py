@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 _LEAF = 5  # samples: with some labels wrong, a leaf of one repeats its label
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 from thresher.nets.backbone import PREFIX, TIMM, library_net
 from thresher.nets.blocks import Net
 from thresher.nets.cnn8 import cnn8

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 
 def class_map(text: str, classes: Sequence[str]) -> dict[int, int]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 from thresher.noise.exact import check_rate
 from thresher.noise.feature import KINDS
 from thresher.noise.imbalance import check_factor

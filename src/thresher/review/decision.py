@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 VERSION = 1
 """Of the records."""

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from thresher.audit import confident
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 Labels: TypeAlias = Any
 """Array-like ``[N]``: class numbers, or names; a numpy array, a list, a pandas series, a torch tensor."""

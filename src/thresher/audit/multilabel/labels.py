@@ -7,8 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 Labels: TypeAlias = np.ndarray | pd.DataFrame | Sequence[Sequence[int]]
 

@@ -9,8 +9,7 @@ from thresher.audit.confident import agrees, label_margin, normalized_margin, se
 from thresher.audit.prune import FILTERS, PRUNING, counts_for, prune_counts
 from thresher.audit.streaming.cuts import Cuts, chosen, histogram
 from thresher.audit.streaming.passes import Chunk, Joint, State, added, likely
-from thresher.engine.options import nearest
-from thresher.errors import UsageError
+from thresher.errors import UsageError, nearest
 
 PAIR, CLASS, DISAGREES, CONFIDENT = 1, 2, 4, 8
 _NEEDED = dict(
