@@ -15,8 +15,8 @@ from thresher import data, jobs, training
 from thresher.audit.history import HISTORY
 from thresher.data.reading import Reading
 from thresher.data.split import folds
+from thresher.decisions import Log, decide
 from thresher.noise import Noise
-from thresher.review.decisions import Log, decide
 
 Arrays = dict[str, Any]
 COLUMNS = ["key", "row", "given", "suggested", "p_suggested", "label_quality", "p_wrong", "is_label_issue", "reasons"]

@@ -385,7 +385,7 @@ def _check_folder(job: Job) -> None:
             )
         _check_writable(job.folder)
         return
-    check_same_run(job)
+    check_same_run(job.folder, job.described(), job.data)
 
 
 def _check_writable(folder: Path) -> None:

@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from thresher import noise
+from thresher import decisions, noise
+from thresher.correct import generations
 from thresher.data import Data, Reading
 from thresher.data.labels import keyed, matched, read_labels
+from thresher.decisions.agreement import trusted_labels
 from thresher.errors import UsageError
 from thresher.noise import Noise, hopeless
 
@@ -62,7 +64,7 @@ def labelled(
         trusted: ``per-class:N`` (needs known true labels), a CSV file of key and label, or a file of decisions from
             ``thresher review`` or the run folder that holds it.
         seed: of the noise and of the choice of trusted rows.
-        device: where feature noise trains its networks; see `thresher.noise.posterior.out_of_sample`.
+        device: where feature noise trains its networks; see `thresher.findings.posterior.out_of_sample`.
         drawn: the noise of a run that goes on, from its folder; it is used instead of another draw where it answers
             the same request for the same true labels, and no file corrected it.
 
@@ -94,7 +96,7 @@ def put_in(data: Data, specs: Sequence[str], *, seed: int, mapping: str | None =
         with the data's name.
 
     Raises:
-        UsageError: as for `thresher.noise.apply` and `thresher.noise.posterior.out_of_sample`.
+        UsageError: as for `thresher.noise.apply` and `thresher.findings.posterior.out_of_sample`.
 
     Example:
         >>> from thresher.data import load
@@ -103,7 +105,9 @@ def put_in(data: Data, specs: Sequence[str], *, seed: int, mapping: str | None =
     """
 
     def posterior() -> np.ndarray:
-        from thresher.noise.posterior import out_of_sample  # it knows of trainings, which need not be imported before
+        from thresher.findings.posterior import (
+            out_of_sample,  # it knows of trainings, which need not be imported before
+        )
 
         return out_of_sample(data, seed, device)
 
@@ -168,8 +172,6 @@ def _of_annotators(reading: Reading) -> dict[str, str]:
 
 def _warn_of_circles(path: str) -> None:
     """Warn of labels that models have corrected again and again: they come to fit the model, right or wrong."""
-    from thresher.correct import generations
-
     times = generations(Path(path))
     if times > 1:
         warnings.warn(
@@ -229,9 +231,7 @@ def _vouched(path: Path, before: Labelling) -> tuple[np.ndarray, np.ndarray]:
 
     Those that the labels to learn from leave out are passed over.
     """
-    from thresher.review.decisions import NAME
-
-    path = path / NAME if path.is_dir() else path
+    path = path / decisions.NAME if path.is_dir() else path
     table = _decided(path) if path.suffix.lower() == ".jsonl" else keyed(path)
     left = table[~table["key"].isin({key for key, _ in before.left_out})]
     if left.empty:
@@ -241,10 +241,7 @@ def _vouched(path: Path, before: Labelling) -> tuple[np.ndarray, np.ndarray]:
 
 def _decided(path: Path) -> pd.DataFrame:
     """The labels that people vouch for in a file of decisions."""
-    from thresher.correct.people import decisions_to_trusted
-    from thresher.review import decisions
-
-    return decisions_to_trusted(decisions.fold(decisions.read(path)))
+    return trusted_labels(decisions.fold(decisions.read(path)))
 
 
 def _per_class(said: str, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from PIL import Image
 
 import thresher as th
 from thresher.correct import origin
+from thresher.decisions import Log, decide
 from thresher.result import FORMAT
-from thresher.review.decisions import Log, decide
 
 Call = Callable[..., Any]
 

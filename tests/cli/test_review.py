@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.review.tables import issues, write_images, write_table
 
-from thresher.review.decisions import Log, decide, read
+from thresher.decisions import Log, decide, read
 
 Call = Callable[..., Any]
 

@@ -13,8 +13,8 @@ from thresher.correct.formats import kind_of
 from thresher.data import load
 from thresher.data.labels import read_labels
 from thresher.data.reading import Reading
+from thresher.decisions import Decision, decide
 from thresher.errors import UsageError
-from thresher.review.decisions import Decision, decide
 
 PETS = ("bird", "cat", "dog")
 TEXTS = {"cat": "NA", "dog": 'a,"b"', "bird": "ö/\u2028\n"}

@@ -10,8 +10,8 @@ from PIL import Image
 
 from thresher.correct import Suspects, correct, hub, undo, write
 from thresher.data.reading import Reading
+from thresher.decisions import decide
 from thresher.errors import UsageError
-from thresher.review.decisions import decide
 
 datasets = pytest.importorskip("datasets")
 

@@ -15,8 +15,8 @@ from thresher.correct import Suspects, correct, origin, undo, write
 from thresher.correct.links import folder_names
 from thresher.data import load
 from thresher.data.reading import Reading
+from thresher.decisions import decide
 from thresher.errors import UsageError
-from thresher.review.decisions import decide
 
 
 def photos(folder: Path, keys: list[str]) -> Path:

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from thresher.correct import Suspects, correct, generations, write
+from thresher.decisions import decide
 from thresher.result import FORMAT
-from thresher.review.decisions import decide
 
 PETS = ("bird", "cat", "dog")
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thresher.correct import correct, decisions_to_trusted
-from thresher.correct.people import disagreeing
+from thresher.correct import correct
+from thresher.decisions import ACTIONS, Decision, decide, fold
 from thresher.errors import UsageError
-from thresher.review.decisions import ACTIONS, Decision, decide, fold
 
 PETS = ("bird", "cat", "dog")
 
@@ -174,16 +173,3 @@ def test_requests_that_are_refused(issues: pd.DataFrame, options: dict[str, Any]
     policy = asked.pop("policy")
     with pytest.raises(UsageError, match=re.compile(words)):
         correct(issues, policy, PETS, **asked)
-
-
-def test_trusted_labels_are_definite_and_undisputed() -> None:
-    state = fold(
-        [
-            *(one("a", "keep"), one("b", "accept"), one("c", "relabel", "bird"), one("d", "bad"), one("e", "skip")),
-            *(one("f", "ambiguous"), one("g", "keep"), one("g", "accept", name="bob"), one("a", "skip", name="bob")),
-            *(one("b", "relabel", "dog", name="bob"),),
-        ]
-    )
-    assert decisions_to_trusted(state).to_dict("list") == {"key": ["a", "b", "c"], "label": ["cat", "dog", "bird"]}
-    assert disagreeing(state) == 1
-    assert list(decisions_to_trusted(fold([])).columns) == ["key", "label"]

@@ -7,7 +7,7 @@ from torch.nn.functional import pad as padding
 
 from thresher.data import views
 from thresher.errors import UsageError
-from thresher.parts.draws import uniform
+from thresher.randomness import uniform
 
 
 def images(count: int = 32, channels: int = 3, height: int = 7, width: int = 5) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from thresher.engine import checkpoint
 from thresher.engine.table import Table, allocate, fill_rows
 from thresher.errors import ThresherError
-from thresher.parts.draws import normal
+from thresher.randomness import normal
 
 _WIDTH = 100
 

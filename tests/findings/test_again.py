@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import thresher as th
+from thresher.decisions import Log, decide, fold, read
 from thresher.findings.again import calibrated
-from thresher.review.decisions import Log, decide, fold, read
 
 Call = Callable[..., Any]
 

@@ -15,9 +15,9 @@ import thresher as th
 from thresher import data as sources
 from thresher.data import Data, Reading
 from thresher.errors import UsageError
+from thresher.findings.posterior import out_of_sample
 from thresher.labelling import labelled, put_in
 from thresher.noise import Noise, instance, instance_normalised, longtail, pairflip, symmetric
-from thresher.noise.posterior import out_of_sample
 
 Arrays = dict[str, np.ndarray]
 TRAINS = "feature noise goes by class probabilities: 3 networks .mlp. are trained on the true labels first"

@@ -15,13 +15,13 @@ import uvicorn
 from PIL import Image
 
 from thresher.data import Reading
+from thresher.decisions import Log, read
+from thresher.decisions.decision import Decision
+from thresher.decisions.folding import fold
 from thresher.findings.stored import Stored
 from thresher.review import app, content, queue
 from thresher.review.cards import Cards
-from thresher.review.decision import Decision
-from thresher.review.decisions import Log, read
 from thresher.review.deck import Deck
-from thresher.review.folding import fold
 from thresher.review.security import Door
 from thresher.review.session import Session
 

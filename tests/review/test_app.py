@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.review.tables import client, issues, review
 
+from thresher.decisions import decide as decided
 from thresher.errors import ThresherError
-from thresher.review.decisions import decide as decided
 from thresher.review.opening import Review
 
 BARE = "keys and labels only"

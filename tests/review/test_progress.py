@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from tests.review.tables import issues
 
+from thresher.decisions.decision import ACTIONS
 from thresher.review.cards import Cards
-from thresher.review.decision import ACTIONS
 from thresher.review.progress import Pace, audited, progress
 from thresher.review.queue import Queue, build
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from tests.review.tables import issues, review
 
+from thresher.decisions import read
 from thresher.errors import UsageError
-from thresher.review.decisions import read
 from thresher.review.serve import is_local, listen, serve
 
 

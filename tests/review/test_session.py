@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.review.tables import issues
 
+from thresher.decisions import Log
+from thresher.decisions.decision import ACTIONS
 from thresher.review.cards import Cards
-from thresher.review.decision import ACTIONS
-from thresher.review.decisions import Log
 from thresher.review.queue import build
 from thresher.review.session import Asked, Conflict, Session
 

@@ -148,8 +148,8 @@ def _limit(text: str) -> float:
 
 def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping[str, Any] | None:
     """People's current decisions by key, of the files that were named, or of the run; None where there are none."""
-    from thresher.correct.people import disagreeing
-    from thresher.review.decisions import NAME, merge
+    from thresher.decisions import NAME, merge
+    from thresher.decisions.agreement import disagreeing
 
     if not files and (run is None or not (run / NAME).is_file()):
         return None

@@ -215,8 +215,8 @@ def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) 
     if decisions is not None:
         if out is None:
             raise UsageError("the run stays as it is: name the calibrated table with --out FILE.csv")
+        from thresher.decisions import fold, read
         from thresher.findings.again import calibrated
-        from thresher.review.decisions import fold, read
 
         classes = tuple(result.run["data"]["classes"])
         table = calibrated(run, result.finished(), classes, fold(read(decisions)))

@@ -146,8 +146,8 @@ def _rows(number: int) -> str:
 def _merge(paths: list[Path], out: Path | None, as_json: bool) -> None:
     """Put files of decisions together, and say how far people agree."""
     from thresher.cli.files import refuse_existing, write
-    from thresher.review.agreement import compare
-    from thresher.review.decisions import merge
+    from thresher.decisions import merge
+    from thresher.decisions.agreement import compare
 
     if len(paths) < 2:
         raise UsageError("--merge needs two or more files of decisions: name them one after the other")

@@ -3,7 +3,6 @@
 from thresher.correct.correction import Correction
 from thresher.correct.files import undo, write
 from thresher.correct.manifest import generations, origin
-from thresher.correct.people import decisions_to_trusted
 from thresher.correct.policies import POLICIES, correct
 from thresher.correct.source import Suspects, read
 
@@ -12,7 +11,6 @@ __all__ = [
     "Correction",
     "Suspects",
     "correct",
-    "decisions_to_trusted",
     "generations",
     "origin",
     "read",

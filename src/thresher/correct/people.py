@@ -1,15 +1,13 @@
 """People's decisions as corrected labels: every one of them exactly, whatever a policy does with the others."""
 
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from thresher.decisions.decision import Decision
 from thresher.errors import UsageError, nearest
-from thresher.review.decision import Decision
-from thresher.review.folding import State
 
 AMBIGUOUS = ("soften", "drop")
 """What can be done with a sample that several classes fit."""
@@ -110,43 +108,3 @@ def _warn_of_others(made: Sequence[Decision], given: Mapping[str, str]) -> None:
             UserWarning,
             stacklevel=4,
         )
-
-
-def disagreeing(state: State) -> int:
-    """The number of samples that people decided differently; the latest decision counts.
-
-    Example:
-        >>> disagreeing(State())
-        0
-    """
-    if len(state.annotators()) < 2:
-        return 0
-    told = Counter(
-        len({one.outcome for one in state.of(key).values() if one.action != "skip"}) for key in state.decided()
-    )
-    return sum(count for outcomes, count in told.items() if outcomes > 1)
-
-
-def decisions_to_trusted(state: State) -> pd.DataFrame:
-    """Labels that people vouch for, as ``thresher train --trusted`` reads them.
-
-    Args:
-        state: of decisions.
-
-    Returns:
-        The columns `key` and `label`, for every sample whose current decision is a definite label: accepted, chosen or
-        kept; none that is skipped, ambiguous, of no class or bad, and none that people decided differently.
-
-    Example:
-        >>> from thresher.review.decisions import decide, fold
-        >>> said = [("a", "keep"), ("b", "accept"), ("c", "bad"), ("d", "skip")]
-        >>> made = [decide(key, action, given="cat", suggested="dog", annotator="ann") for key, action in said]
-        >>> decisions_to_trusted(fold(made)).to_dict("list")
-        {'key': ['a', 'b'], 'label': ['cat', 'dog']}
-    """
-    firm = []
-    for key, one in state.decided().items():
-        outcomes = {other.outcome for other in state.of(key).values() if other.action != "skip"}
-        if one.label is not None and len(outcomes) == 1:
-            firm.append((key, one.label))
-    return pd.DataFrame(firm, columns=["key", "label"], dtype=object)

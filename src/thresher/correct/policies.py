@@ -11,8 +11,8 @@ from thresher.correct.limits import check_limit, limited
 from thresher.correct.people import Decided
 from thresher.correct.suspects import checked
 from thresher.data.columns import listed
+from thresher.decisions.decision import Decision
 from thresher.errors import UsageError, nearest
-from thresher.review.decision import Decision
 
 POLICIES = ("keep", "relabel", "soften", "drop", "weight", "review")
 """What can be done with suspects."""
@@ -49,7 +49,7 @@ def correct(
         probabilities: for ``soften``, class probabilities of the true label, float ``[N, K]``, rows as in `issues`.
         max_per_class: of each given class, the policy changes at most so many labels (int) or this share (float), those
             with the highest `p_suggested`; people's decisions are not limited.
-        decisions: for ``review``, people's current decision by key, as `thresher.review.decisions.State.decided` gives
+        decisions: for ``review``, people's current decision by key, as `thresher.decisions.State.decided` gives
             them: a label is taken as it is, and samples that no class fits, or that are bad, are left out.
         then: the policy for suspects that nobody decided; default none, as ``keep``.
         ambiguous: what is done with samples that people called ambiguous: ``soften``, columns as for that policy with

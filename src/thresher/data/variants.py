@@ -7,8 +7,7 @@ from torch import Tensor
 
 from thresher.data.resident import Shown
 from thresher.data.views import VIEWS, check_views, numbered
-from thresher.engine.randomness import mix
-from thresher.parts.draws import uniform
+from thresher.randomness import mix, uniform
 
 
 class Variants:

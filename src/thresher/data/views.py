@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as padding
 
-from thresher.engine.randomness import mix
 from thresher.errors import UsageError
-from thresher.parts.draws import uniform
+from thresher.randomness import mix, uniform
 
 VIEWS = ("plain", "weak")
 """Every view: `plain` has nothing random, `weak` applies the parts that suit the data. The position seeds the draws."""

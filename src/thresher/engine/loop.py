@@ -9,10 +9,10 @@ import torch
 
 from thresher.engine import checkpoint, passes, state
 from thresher.engine.method import EPOCH_SLOTS, described, name_of
-from thresher.engine.randomness import seed_default
 from thresher.engine.step import Step
 from thresher.engine.table import NonFinite
 from thresher.errors import ThresherError
+from thresher.randomness import seed_default
 
 if TYPE_CHECKING:
     from thresher.engine.checkpoint import Checkpoints

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from thresher.engine.randomness import generator, mix, seed_default
 from thresher.engine.step import Batch
 from thresher.errors import ThresherError
+from thresher.randomness import generator, mix, seed_default
 
 if TYPE_CHECKING:
     from thresher.engine.run import Run

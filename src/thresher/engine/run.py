@@ -14,11 +14,11 @@ from torch.nn.functional import one_hot, pad
 from thresher.engine import passes
 from thresher.engine.learning import average_buffers, average_gradients, follow, make_optimizer
 from thresher.engine.options import Optimizer, Options
-from thresher.engine.randomness import mix, seed_default
 from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs
 from thresher.engine.table import Fill, Gate, Project, Table, allocate, fill_rows, owned, shape_of
 from thresher.errors import ThresherError
+from thresher.randomness import mix, seed_default
 
 if TYPE_CHECKING:
     from thresher.engine.combine import Combination

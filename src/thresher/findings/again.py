@@ -8,11 +8,11 @@ import pandas as pd
 from thresher.audit.evidence import Evidence
 from thresher.audit.issues import TOGETHER
 from thresher.audit.neighbours import Neighbours
+from thresher.decisions import State
 from thresher.errors import UsageError
 from thresher.findings.folds import OutOfSample
 from thresher.findings.stored import read
 from thresher.findings.table import judged_table
-from thresher.review.decisions import State
 
 _WRONG = ("none_of_these", "bad")
 _ASKED = ("score_combined", "score_confident", "score_neighbours")

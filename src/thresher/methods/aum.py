@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from thresher.engine.method import field
-from thresher.engine.randomness import generator
 from thresher.engine.step import Step
 from thresher.errors import ThresherError
 from thresher.parts.targets import margin_against
+from thresher.randomness import generator
 
 if TYPE_CHECKING:
     from thresher.engine.run import Run

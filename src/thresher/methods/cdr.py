@@ -42,9 +42,9 @@ from torch import Tensor, nn
 
 from thresher.audit.confident import confident_joint
 from thresher.engine.method import check_values, field
-from thresher.engine.randomness import generator
 from thresher.errors import UsageError
 from thresher.parts.critical import Room, Weight, critical_masks, random_mask
+from thresher.randomness import generator
 
 if TYPE_CHECKING:
     from thresher.engine.options import Options

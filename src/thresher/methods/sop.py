@@ -29,8 +29,8 @@ from torch.nn.functional import one_hot, pad
 from thresher.engine.method import field
 from thresher.engine.step import Step
 from thresher.engine.table import Table
-from thresher.parts.draws import normal
 from thresher.parts.targets import margin_against, normalise
+from thresher.randomness import normal
 
 if TYPE_CHECKING:
     from thresher.engine.run import Run

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thresher.engine.randomness import generator
+from thresher.randomness import generator
 
 _CHUNK = 1 << 22
 """Entries compared at a time on CUDA: what a comparison allocates stays at four megabytes."""

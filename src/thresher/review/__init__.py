@@ -1,1 +1,1 @@
-"""The review of suspects by people: a local web page, and the file of decisions."""
+"""The review of suspects by people: a local web page."""

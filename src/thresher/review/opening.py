@@ -10,6 +10,7 @@ import numpy as np
 from thresher.audit.planning import Plan, plan
 from thresher.correct import Suspects, read
 from thresher.data import Reading
+from thresher.decisions import NAME, Log
 from thresher.errors import ThresherError, UsageError
 from thresher.findings.stored import Stored
 from thresher.findings.stored import read as read_stored
@@ -17,7 +18,6 @@ from thresher.result import read_run
 from thresher.review import content
 from thresher.review.cards import Cards
 from thresher.review.content import Content
-from thresher.review.decisions import NAME, Log
 from thresher.review.deck import Deck
 from thresher.review.queue import Queue, build
 from thresher.review.session import Session

@@ -10,7 +10,7 @@ import numpy as np
 from thresher.audit.planning.blind import Missed, missed
 from thresher.audit.planning.progress import advice, recalibrated
 from thresher.audit.scores import interval
-from thresher.review.decision import ACTIONS
+from thresher.decisions.decision import ACTIONS
 from thresher.review.queue import Queue
 
 _PAUSE = 120.0  # seconds; a longer gap was no work

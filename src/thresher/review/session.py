@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from thresher.audit.planning.blind import Missed
+from thresher.decisions import Log
+from thresher.decisions.decision import ACTIONS, Decision, decide
 from thresher.errors import UsageError
-from thresher.review.decision import ACTIONS, Decision, decide
-from thresher.review.decisions import Log
 from thresher.review.progress import Pace, audited, progress
 from thresher.review.queue import Queue
 
@@ -40,7 +40,7 @@ class Asked:
 
     Attributes:
         row: row number.
-        action: one of `thresher.review.decision.ACTIONS`.
+        action: one of `thresher.decisions.decision.ACTIONS`.
         seen: the version of the row that the page has seen.
         label: class number, or None.
         labels: class numbers that fit, for ``ambiguous``.

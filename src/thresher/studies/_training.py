@@ -18,7 +18,6 @@ from thresher.engine import passes
 from thresher.engine.evaluate import Held, Judge
 from thresher.engine.method import Method
 from thresher.engine.options import Options
-from thresher.engine.randomness import seed_default
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Study
@@ -26,6 +25,7 @@ from thresher.errors import ThresherError
 from thresher.inputs import open_inputs
 from thresher.jobs import Job, prepare
 from thresher.noise import hopeless
+from thresher.randomness import seed_default
 from thresher.result import records
 from thresher.training import material
 

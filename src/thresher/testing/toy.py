@@ -13,11 +13,10 @@ from thresher.engine.combine import Combination
 from thresher.engine.evaluate import Held
 from thresher.engine.method import Method
 from thresher.engine.options import Optimizer, Options
-from thresher.engine.randomness import generator, mix
 from thresher.engine.run import Run
 from thresher.engine.runtime import Runtime
 from thresher.engine.study import Material, Study
-from thresher.parts.draws import normal
+from thresher.randomness import generator, mix, normal
 
 CLASSES, WIDTH = 3, 8
 _HELD = 9

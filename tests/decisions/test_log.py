@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thresher.decisions import ACTIONS, Decision, Log, decide, fold, merge, parse, read
+from thresher.decisions import log as log_file
 from thresher.errors import ThresherError, UsageError
-from thresher.review import decisions
-from thresher.review.decisions import ACTIONS, Decision, Log, decide, fold, merge, parse, read
 
 KEYS = ("a", 'b,"\n', "ö/../x")
 PEOPLE = ("ann", "bob")
@@ -252,7 +252,7 @@ def test_one_review_at_a_time_and_a_kill_lets_go(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     victim = f"""
 import time
-from thresher.review.decisions import Log, decide
+from thresher.decisions import Log, decide
 log = Log({str(path)!r})
 for number in range(10**6):
     log.append(decide(f"k{{number}}", "keep", given="cat", annotator="ann"))
@@ -304,7 +304,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
             raise OSError(errno.ENOSPC, "no space")
 
         with monkeypatch.context() as patch:
-            patch.setattr(decisions, "_write", full)
+            patch.setattr(log_file, "_write", full)
             with pytest.raises(ThresherError, match="no space is left"):
                 log.append(one("b"))
         assert log.state.version == 1

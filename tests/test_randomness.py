@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thresher.engine.randomness import mix
-from thresher.parts.draws import normal, uniform
+from thresher.randomness import mix, normal, uniform
 
 ROWS = torch.arange(100_000)
 

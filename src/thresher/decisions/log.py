@@ -14,12 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from thresher.decisions.decision import Decision, parse
+from thresher.decisions.folding import State, fold
 from thresher.disk import plain_disk_errors, sync
 from thresher.errors import ThresherError, UsageError
-from thresher.review.decision import ACTIONS, VERSION, Decision, decide, parse
-from thresher.review.folding import State, fold
-
-__all__ = ["ACTIONS", "VERSION", "Decision", "Log", "State", "decide", "fold", "merge", "parse", "read"]
 
 _EITHER = "read or written"
 
@@ -79,6 +77,7 @@ class Log:
 
     Example:
         >>> import tempfile
+        >>> from thresher.decisions import decide
         >>> with tempfile.TemporaryDirectory() as folder, Log(folder + "/decisions.jsonl") as log:
         ...     log.append(decide("a.png", "keep", given="cat", annotator="ann"))
         ...     [one.key for one in log.undo("ann")], log.state.current("a.png"), log.state.version

@@ -4,7 +4,7 @@ from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from thresher.review.decision import Decision
+from thresher.decisions.decision import Decision
 
 
 class State:
@@ -129,7 +129,7 @@ def fold(decisions: Iterable[Decision]) -> State:
         decisions: in the order in which they were made.
 
     Example:
-        >>> from thresher.review.decision import decide
+        >>> from thresher.decisions.decision import decide
         >>> first = decide("a.png", "accept", given="cat", suggested="dog", annotator="ann")
         >>> second = decide("a.png", "keep", given="cat", suggested="dog", annotator="ann")
         >>> fold([first, second]).current("a.png").label

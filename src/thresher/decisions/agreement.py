@@ -1,5 +1,6 @@
-"""How far several people agree in their decisions, and where they do not."""
+"""How far several people agree in their decisions, where they do not, and which labels they vouch for."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from thresher.annotators.agreement import FEW, Agreement, agreement, pairwise_kappa
 from thresher.annotators.votes import Votes
-from thresher.review.folding import State
+from thresher.decisions.folding import State
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +28,13 @@ class Comparison:
 
 
 def compare(state: State) -> Comparison:
-    """Compare the people whose decisions are in a state, for instance of `thresher.review.decisions.merge`.
+    """Compare the people whose decisions are in a state, for instance of `thresher.decisions.merge`.
 
     Args:
         state: a skip is no decision.
 
     Example:
-        >>> from thresher.review.decisions import decide, fold
+        >>> from thresher.decisions import decide, fold
         >>> said = [("a", "keep", "ann"), ("a", "accept", "bob"), ("b", "bad", "ann"), ("b", "bad", "bob")]
         >>> done = [decide(key, act, given="cat", suggested="dog", annotator=name) for key, act, name in said]
         >>> found = compare(fold(done))
@@ -51,6 +52,46 @@ def compare(state: State) -> Comparison:
     few = len(people) <= FEW
     kappa = pd.DataFrame(pairwise_kappa(votes), index=people, columns=people) if few else None
     return Comparison(agreement(votes), kappa, told)
+
+
+def disagreeing(state: State) -> int:
+    """The number of samples that people decided differently; the latest decision counts.
+
+    Example:
+        >>> disagreeing(State())
+        0
+    """
+    if len(state.annotators()) < 2:
+        return 0
+    told = Counter(
+        len({one.outcome for one in state.of(key).values() if one.action != "skip"}) for key in state.decided()
+    )
+    return sum(count for outcomes, count in told.items() if outcomes > 1)
+
+
+def trusted_labels(state: State) -> pd.DataFrame:
+    """Labels that people vouch for, as ``thresher train --trusted`` reads them.
+
+    Args:
+        state: of decisions.
+
+    Returns:
+        The columns `key` and `label`, for every sample whose current decision is a definite label: accepted, chosen or
+        kept; none that is skipped, ambiguous, of no class or bad, and none that people decided differently.
+
+    Example:
+        >>> from thresher.decisions import decide, fold
+        >>> said = [("a", "keep"), ("b", "accept"), ("c", "bad"), ("d", "skip")]
+        >>> made = [decide(key, action, given="cat", suggested="dog", annotator="ann") for key, action in said]
+        >>> trusted_labels(fold(made)).to_dict("list")
+        {'key': ['a', 'b'], 'label': ['cat', 'dog']}
+    """
+    firm = []
+    for key, one in state.decided().items():
+        outcomes = {other.outcome for other in state.of(key).values() if other.action != "skip"}
+        if one.label is not None and len(outcomes) == 1:
+            firm.append((key, one.label))
+    return pd.DataFrame(firm, columns=["key", "label"], dtype=object)
 
 
 def _table(state: State) -> pd.DataFrame:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from thresher.review.agreement import compare
-from thresher.review.decisions import Decision, decide, fold
+from thresher.decisions import Decision, decide, fold
+from thresher.decisions.agreement import compare, disagreeing, trusted_labels
 
 
-def one(key: str, action: str, name: str) -> Decision:
-    return decide(key, action, given="cat", suggested="dog", annotator=name)
+def one(key: str, action: str, name: str, label: str | None = None) -> Decision:
+    return decide(key, action, label=label, given="cat", suggested="dog", annotator=name)
 
 
 def test_nobody_and_one_person() -> None:
@@ -54,3 +54,15 @@ def test_undone_decisions_do_not_count() -> None:
     assert found.disagreements.empty
     assert found.kappa is not None
     assert list(found.kappa.columns) == ["ann", "bob", "cleo"]
+
+
+def test_trusted_labels_are_definite_and_undisputed() -> None:
+    said = [
+        *(("a", "keep", "ann"), ("b", "accept", "ann"), ("c", "relabel", "ann", "bird"), ("d", "bad", "ann")),
+        *(("e", "skip", "ann"), ("f", "ambiguous", "ann"), ("g", "keep", "ann"), ("g", "accept", "bob")),
+        *(("a", "skip", "bob"), ("b", "relabel", "bob", "dog")),
+    ]
+    state = fold([one(*record) for record in said])
+    assert trusted_labels(state).to_dict("list") == {"key": ["a", "b", "c"], "label": ["cat", "dog", "bird"]}
+    assert disagreeing(state) == 1
+    assert list(trusted_labels(fold([])).columns) == ["key", "label"]
