@@ -260,7 +260,7 @@ def test_nonsense_decides_nothing(untouched: TestClient, body: Any, said: str) -
         b'{"decisions":[{"row":' + b"9" * 10_000 + b',"action":"keep","seen":0}]}',
     ],
 )
-@pytest.mark.parametrize("route", ["/api/decide", "/api/undo"])
+@pytest.mark.parametrize("route", ["/api/decide", "/api/undo", "/api/redo"])
 def test_broken_json(untouched: TestClient, content: bytes, route: str) -> None:
     answer = untouched.post(route, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 400
@@ -295,15 +295,21 @@ def test_undo_of_requests(page: TestClient) -> None:
     decide(page, *(one(row, "accept") for row in (10, 20, 30)))
     decide(page, one(0, "bad", seen=1))
     told = page.post("/api/undo", json={}).json()
-    assert told["undone"] == {"row": 0, "state": "keep", "label": 0, "seen": 3}
+    assert told["states"][0] == {"row": 0, "state": "keep", "label": 0, "seen": 3}
     told = page.post("/api/undo", json={}).json()
     assert [state["row"] for state in told["states"]] == [10, 20, 30]
     assert all(state["state"] is None for state in told["states"])
     assert told["progress"]["decided"] == 1
-    assert page.post("/api/undo", json={}).json()["undone"]["state"] is None
+    assert page.post("/api/undo", json={}).json()["states"][0]["state"] is None
     told = page.post("/api/undo", json={}).json()
-    assert (told["undone"], told["states"], told["progress"]["decided"]) == (None, [], 0)
+    assert (told["states"], told["progress"]["decided"]) == ([], 0)
     assert page.post("/api/undo", json={"count": 2}).status_code == 400
+    assert page.post("/api/redo", json={}).json()["states"][0]["state"] == "keep"
+    told = page.post("/api/redo", json={}).json()
+    assert [(state["row"], state["state"]) for state in told["states"]] == [(row, "accept") for row in (10, 20, 30)]
+    decide(page, one(40, "keep"))  # from here on there is nothing to redo
+    told = page.post("/api/redo", json={}).json()
+    assert (told["states"], told["elsewhere"], told["progress"]["decided"]) == ([], False, 5)
 
 
 def test_undo_of_a_row_that_is_not_in_the_queue(tmp_path: Path) -> None:
@@ -311,9 +317,9 @@ def test_undo_of_a_row_that_is_not_in_the_queue(tmp_path: Path) -> None:
         found.log.append(decided("elsewhere/1.png", "keep", given="cat", annotator="ann"))
         page = client(found)
         told = page.post("/api/undo", json={}).json()
-        assert (told["undone"], told["elsewhere"]) == (None, True)
+        assert (told["states"], told["elsewhere"]) == ([], True)
         told = page.post("/api/undo", json={}).json()
-        assert (told["undone"], told["elsewhere"]) == (None, False)
+        assert (told["states"], told["elsewhere"]) == ([], False)
 
 
 def test_another_start_goes_on(tmp_path: Path) -> None:
@@ -339,7 +345,7 @@ def test_people_do_not_see_one_another(tmp_path: Path) -> None:
         told = page.get("/api/queue").json()
         assert (told["columns"]["state"][0], told["columns"]["seen"][0]) == (None, 1)
         assert page.get("/api/card/0").json()["history"] == []
-        assert page.post("/api/undo", json={}).json()["undone"] is None
+        assert page.post("/api/undo", json={}).json()["states"] == []
         decide(page, one(0, "accept", seen=1))
         assert found.log.state.of("cat/0.png")["ann"].action == "keep"
 

@@ -194,6 +194,21 @@ def test_a_reload_keeps_everything(served: Served, open_page: Open) -> None:
     page.keyboard.press("u")
     until(page, "document.getElementById('live').textContent === 'There is nothing to undo.'")
     assert {one for one, _ in served.current.values()} == set()
+    for redone in (0, 1):
+        page.keyboard.press("Control+y")
+        until(page, f"document.getElementById('live').textContent === 'Row {redone}: done again.'")
+
+
+def test_redo(served: Served, open_page: Open, pets: Review) -> None:
+    page = open_page(served.url)
+    press(page, "a k u u Control+Shift+z Control+y Control+y")
+    assert text(page, "#numbers").startswith("2 of 24 decided")
+    until(page, "document.getElementById('live').textContent === 'There is nothing to redo.'")
+    press(page, "u s Control+y")  # a decision in between leaves nothing to redo
+    saved(page)
+    assert [one.action for one in served.wait(8)] == ["accept", "keep", *["undo"] * 5, "skip"]
+    keys = list(pets.issues["key"])
+    assert {keys.index(key): action for key, (action, _) in served.current.items()} == {0: "accept", 1: "skip"}
 
 
 def test_keys_are_off_while_typing(served: Served, open_page: Open) -> None:

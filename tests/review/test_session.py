@@ -1,4 +1,4 @@
-"""A review against a model of it: any sequence of decisions, undos and restarts."""
+"""A review against a model of it: any sequence of decisions, undos, redos and restarts."""
 
 import tempfile
 from pathlib import Path
@@ -20,7 +20,7 @@ ROWS = (0, 10, 20, 30)
 REQUEST = st.lists(
     st.tuples(st.sampled_from(ROWS), st.sampled_from(ACTIONS)), min_size=1, max_size=3, unique_by=lambda one: one[0]
 )
-STEP = st.one_of(REQUEST, st.sampled_from(["undo", "restart", "outdated"]))
+STEP = st.one_of(REQUEST, st.sampled_from(["undo", "redo", "restart", "outdated"]))
 
 
 def asked(row: int, action: str, seen: int) -> Asked:
@@ -32,6 +32,7 @@ class Model:
 
     def __init__(self) -> None:
         self.requests: list[dict[int, str]] = []
+        self.undone: list[dict[int, str]] = []
         self.seen = dict.fromkeys(ROWS, 0)
 
     def touch(self, rows: Any) -> None:
@@ -58,8 +59,14 @@ def test_any_sequence(steps: list[Any]) -> None:
                     session = Session(queue, log, "ann")
                 elif step == "undo":
                     undone = model.requests.pop() if model.requests else {}
+                    model.undone += [undone] if undone else []
                     model.touch(undone)
                     assert sorted(one["row"] for one in session.undo()) == sorted(undone)
+                elif step == "redo":
+                    again = model.undone.pop() if model.undone else {}
+                    model.requests += [again] if again else []
+                    model.touch(again)
+                    assert [one["row"] for one in session.redo()] == list(again)
                 elif step == "outdated":
                     version = session.version
                     with pytest.raises(Conflict):
@@ -68,6 +75,7 @@ def test_any_sequence(steps: list[Any]) -> None:
                 else:
                     session.decide([asked(row, action, model.seen[row]) for row, action in step])
                     model.requests.append(dict(step))
+                    model.undone.clear()
                     model.touch(row for row, _ in step)
                 told = [session.state(queue.position(row)) for row in ROWS]
                 assert [one["state"] for one in told] == [model.states.get(row) for row in ROWS]

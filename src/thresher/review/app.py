@@ -78,7 +78,7 @@ class _App:
             "/thumb/{row:int}": self.thumb,
             "/image/{row:int}": self.image,
         }
-        post = {"/api/decide": self.decide, "/api/undo": self.undo}
+        post = {"/api/decide": self.decide, "/api/undo": self.undo, "/api/redo": self.redo}
         return Starlette(
             routes=[
                 *(Route(path, answer, methods=["GET"]) for path, answer in get.items()),
@@ -154,11 +154,18 @@ class _App:
 
     def undo(self, body: Any) -> Response:
         """Take the newest decision back."""
+        return self._turned(body, self.session.undo)
+
+    def redo(self, body: Any) -> Response:
+        """Let the decision stand again that was taken back last."""
+        return self._turned(body, self.session.redo)
+
+    def _turned(self, body: Any, turn: Callable[[], list[dict[str, Any]]]) -> Response:
         nothing(body)
         before = self.session.version
-        states = self.session.undo()
+        states = turn()
         elsewhere = not states and self.session.version > before  # about a row that is not in today's queue
-        return self._changed({"undone": states[0] if states else None, "states": states, "elsewhere": elsewhere})
+        return self._changed({"states": states, "elsewhere": elsewhere})
 
     def _changed(self, told: Mapping[str, Any]) -> Response:
         return _json({"version": self.session.version, **told, "progress": self.session.progress()}, None)

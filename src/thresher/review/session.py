@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -114,12 +115,21 @@ class Session:
             The new states of its rows that are in the queue; empty where there is nothing to take back.
         """
         with self._lock:
-            stand = self.log.state.to_undo(self.annotator, MOST)
-            count = 0
-            while count < len(stand) and stand[count].id[:_REQUEST] == stand[0].id[:_REQUEST]:
-                count += 1
-            undone = self.log.undo(self.annotator, count)[::-1]
-            return self._renewed([self._position[one.key] for one in undone if one.key in self._position])
+            count = _of_one_request([one.id for one in self.log.state.to_undo(self.annotator, MOST)])
+            return self._told(self.log.undo(self.annotator, count)[::-1])
+
+    def redo(self) -> list[dict[str, Any]]:
+        """Let the request stand again that was taken back last, unless something was decided since.
+
+        Returns:
+            As `undo`.
+        """
+        with self._lock:
+            count = _of_one_request([str(one.undoes) for one in self.log.state.to_redo(self.annotator, MOST)])
+            return self._told(self.log.redo(self.annotator, count))
+
+    def _told(self, changed: Sequence[Decision]) -> list[dict[str, Any]]:
+        return self._renewed([self._position[one.key] for one in changed if one.key in self._position])
 
     def since(self, version: int) -> list[dict[str, Any]]:
         """The states of the rows that records since a version are about."""
@@ -221,3 +231,8 @@ def _checked_label(asked: Asked, given: int, suggested: int, classes: int) -> in
     if asked.label not in (None, meant):
         raise UsageError(f"row {asked.row} has the label {asked.label}, which does not go with {asked.action}")
     return meant
+
+
+def _of_one_request(ids: Sequence[str]) -> int:
+    """How many of the first ids share what the decisions of one request share."""
+    return sum(1 for _ in takewhile(lambda one: one[:_REQUEST] == ids[0][:_REQUEST], ids))

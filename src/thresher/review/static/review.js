@@ -9,8 +9,9 @@
  * @typedef {{state: ?string, label: number}} Outcome  An action, and a class (-1: none).
  * @typedef {{row: number, state: ?string, label: ?number, seen: number, annotator?: string}} RowState  As the server tells it.
  * @typedef {{i: number, before: Outcome, after: Outcome}} Item
- * @typedef {{items: Item[], group: number, undoes?: ?Op, failed?: boolean, partly?: boolean}} Op  Decisions of one
- *   request, or the undo of one (null: of one that was made before this page was loaded); ops of one key have one group.
+ * @typedef {{items: Item[], group: number, turns?: "undo"|"redo", of?: ?Op, failed?: boolean, partly?: boolean}} Op
+ *   Decisions of one request, or the undo or redo of one (null: of one that this page did not make, or knows no more);
+ *   ops of one key have one group.
  */
 
 const CELL = { image: [168, 214], text: [280, 150], table: [280, 150], none: [190, 96] }; // least width, height in px
@@ -22,6 +23,7 @@ const MADE = {
   keep: "kept", accept: "changed to", relabel: "changed to", skip: "skipped", ambiguous: "marked ambiguous",
   none_of_these: "marked as none of the classes", bad: "marked as bad",
 };
+const TURNED = { undo: "undone", redo: "done again" };
 const SHORT = { ...MADE, ambiguous: "ambiguous", none_of_these: "none fits", bad: "bad" };
 
 /** @param {string} id @returns {any} */
@@ -258,7 +260,7 @@ const saver = {
     for (let tries = 0; this.ops.length; ) {
       const op = this.ops[0];
       try {
-        await (op.undoes === undefined ? this.decide(op) : this.undo(op, tries));
+        await (op.turns ? this.turn(op, op.turns, tries) : this.decide(op));
         tries = 0;
       } catch (error) {
         if ((error.status === undefined || error.status >= 500) && ++tries <= RETRIES) {
@@ -311,24 +313,25 @@ const saver = {
     render();
   },
 
-  /** @param {Op} op @param {number} tries */
-  async undo(op, tries) {
-    if (op.undoes?.failed) return; // there is nothing on the server to undo
+  /** @param {Op} op @param {"undo"|"redo"} way @param {number} tries */
+  async turn(op, way, tries) {
+    if (op.of?.failed) return; // the server never had it
     if (tries) { // was it done, and only the answer lost?
       const known = latest, seen = op.items.map(({ i }) => columns.seen[i]);
       await sync();
       if (op.items.length ? op.items.some(({ i }, k) => columns.seen[i] !== seen[k]) : latest > known) return render();
     }
-    const answer = await ask("/api/undo", {});
+    const answer = await ask(`/api/${way}`, {});
     latest = answer.version;
     progress = answer.progress;
     take(answer.states);
     const rows = new Set(answer.states.map((/** @type {RowState} */ one) => place.get(one.row)));
     if (op.items.length && op.items.every(({ i }) => rows.has(i))) return;
-    if (!answer.undone) return announce(answer.elsewhere ? "A decision about a row that is not in this queue was undone." : "There is nothing to undo.");
-    const i = place.get(answer.undone.row);
+    const [first] = answer.states;
+    if (!first) return announce(answer.elsewhere ? `A decision about a row that is not in this queue was ${TURNED[way]}.` : `There is nothing to ${way}.`);
+    const i = place.get(first.row);
     if (i !== undefined) show(i);
-    announce(`Row ${answer.undone.row}: undone.`);
+    announce(`Row ${first.row}: ${TURNED[way]}.`);
     render();
   },
 
@@ -362,6 +365,8 @@ async function sync() {
 
 /** @type {Op[]} */
 const made = [];
+/** @type {Op[][]} what each undo took back; nothing where only the server knows */
+const undone = [];
 let group = 0;
 
 /** The places a key is about: what is selected in the grid, or the sample in focus. @returns {number[]} */
@@ -379,6 +384,7 @@ async function decide(action, label = -1) {
   if (items.length > ASK && !(await sure(items.length, action, label))) return;
   const fresh = items.filter(({ before, after: next }) => before.state !== next.state || before.label !== next.label);
   group++;
+  if (fresh.length) undone.length = 0;
   for (let from = 0; from < fresh.length; from += BULK) {
     const op = { items: fresh.slice(from, from + BULK), group };
     for (const item of op.items) put(item.i, item.after);
@@ -430,19 +436,31 @@ function nextOpen(from) {
 function undo() {
   let op = made.pop();
   while (op?.failed) op = made.pop();
-  if (!op) return saver.push({ items: [], group: 0, undoes: null });
-  const same = [op];
-  while (made.at(-1)?.group === op.group) same.push(/** @type {Op} */ (made.pop()));
+  const same = op ? [op] : [];
+  while (op && made.at(-1)?.group === op.group) same.push(/** @type {Op} */ (made.pop()));
+  undone.push([...same].reverse());
+  turn("undo", same, "before");
+}
+
+function redo() {
+  const same = undone.pop() ?? [];
+  made.push(...same);
+  turn("redo", same, "after");
+}
+
+/** Give rows what they had before some ops, or after them. @param {"undo"|"redo"} way @param {Op[]} same @param {"before"|"after"} side */
+function turn(way, same, side) {
+  if (!same.length) return saver.push({ items: [], group: 0, turns: way, of: null });
   for (const one of same) {
-    const items = one.items.map(({ i, before }) => ({ i, before: outcome(i), after: before }));
+    const items = one.items.map((item) => ({ i: item.i, before: outcome(item.i), after: item[side] }));
     for (const { i, after: next } of items) put(i, next);
-    saver.push({ items, group: 0, undoes: one });
+    saver.push({ items, group: 0, turns: way, of: one });
   }
   const all = same.flatMap((one) => one.items);
   if (!all.length) return;
   show(all[0].i);
   render();
-  announce(all.length > 1 ? `${number(all.length)} rows: undone.` : `Row ${columns.row[all[0].i]}: undone. Now ${spoken(all[0].i)}`);
+  announce(all.length > 1 ? `${number(all.length)} rows: ${TURNED[way]}.` : `Row ${columns.row[all[0].i]}: ${TURNED[way]}. Now ${spoken(all[0].i)}`);
 }
 
 /** Bring a sample into view, whatever the filters. @param {number} i */
@@ -910,8 +928,9 @@ const KEYS = { enter: "accept", a: "accept", k: "keep", s: "skip", " ": "skip", 
 function press(event) {
   const key = event.key.toLowerCase();
   const letter = key.length === 1 && key !== key.toUpperCase();
-  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && key === "z") {
-    undo();
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && (key === "z" || (key === "y" && !event.shiftKey))) {
+    if (key === "y" || event.shiftKey) redo();
+    else undo();
     return true;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && letter)) return false;
