@@ -23,9 +23,9 @@ from thresher.engine.study import Material, Study
 from thresher.findings import Findings, find, find_by_folds, stored
 from thresher.inputs import Inputs, open_inputs
 from thresher.jobs import Job
+from thresher.jobs.sameness import ROWS
 from thresher.model import BODY
 from thresher.result import CHANGES, READER, TEST, Result, load, read_run, write_reader
-from thresher.resuming import ROWS
 
 Progress = Callable[[str | None, dict[str, Any]], None]
 
