@@ -16,7 +16,11 @@ from thresher.labelling import Labelling
 
 
 def check_methods(method: Combination, labelling: Labelling) -> None:
-    """Refuse methods that cannot learn from these labels."""
+    """Refuse methods that cannot learn from these labels.
+
+    Raises:
+        UsageError: no trusted samples where one needs them, or weights or soft labels that one would not look at.
+    """
     if method.needs_trusted and not len(labelling.trusted):
         raise UsageError(
             f"{method.name} learns from trusted samples and got none: pass trusted= or --trusted, "
@@ -32,7 +36,11 @@ def check_methods(method: Combination, labelling: Labelling) -> None:
 
 
 def check_folds(method: Combination, settings: Mapping[str, Any]) -> None:
-    """Refuse what cross-fitted folds have no use for."""
+    """Refuse what cross-fitted folds have no use for.
+
+    Raises:
+        UsageError: a method that trains by itself, or a setting of the stop, which is every fold's own.
+    """
     if method.fills("fits"):
         raise UsageError(f"{method.name} needs trainings of its own, which folds do not have: train with it instead")
     if idle := [name for name in ("stop", "patience") if name in settings]:
@@ -40,7 +48,11 @@ def check_folds(method: Combination, settings: Mapping[str, Any]) -> None:
 
 
 def check_model(request: Request, data: Data, options: Options) -> None:
-    """Refuse a classifier where a network is needed."""
+    """Refuse a classifier where a network is needed.
+
+    Raises:
+        UsageError: a training, images without features, or no such classifier.
+    """
     if request.model == "net":
         return
     if request.kind == "train":
@@ -54,7 +66,11 @@ def check_model(request: Request, data: Data, options: Options) -> None:
 
 
 def check_sizes(job: Job) -> None:
-    """Refuse a training that its data has not rows enough for."""
+    """Refuse a training that its data has not rows enough for.
+
+    Raises:
+        UsageError: a batch larger than the rows, or folds that the rows or groups do not fill.
+    """
     rows, folds = len(job.rows), job.request.cross_fit
     if job.request.model == "net" and job.options.batch > rows:
         raise UsageError(f"batch is {job.options.batch}, and only {rows} rows are trained on: lower --bs")
