@@ -199,6 +199,9 @@ def test_decisions_in_the_run(workplace: Path, thresher: Call) -> None:
     assert said.err == (
         "warning: run/decisions.jsonl holds decisions, which drop does not look at: --policy review --then drop does\n"
     )
+    Path("run/decisions.jsonl").write_text("no decision\n", encoding="utf-8")
+    said = thresher("correct", "run", "--policy", "drop", "--out", "other.csv")
+    assert (said.code, said.err) == (0, "")
 
 
 def test_undo(table: str, thresher: Call) -> None:

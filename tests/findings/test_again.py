@@ -30,6 +30,8 @@ def test_decisions_move_the_probabilities(run: th.Result, thresher: Call) -> Non
         log.append(*(decide(key, "keep", given=given, annotator="ann") for key, given in pairs))
         log.append(decide("absent", "bad", given="0", annotator="ann"), decide("1", "skip", given="0", annotator="ann"))
     before = (run.path / "issues.csv").read_bytes()
+    said = thresher("find", "run")
+    assert said.err.startswith("hint: run/decisions.jsonl holds decisions, which --decisions run/decisions.jsonl --out")
     said = thresher("find", "run", "--decisions", "run/decisions.jsonl", "--out", "again.csv")
     assert said.code == 0, said.err
     assert "suspects: again.csv\n" in said.out

@@ -1,5 +1,6 @@
 """`thresher correct`."""
 
+import contextlib
 import json
 import shlex
 import warnings
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thresher.errors import UsageError
+from thresher.errors import ThresherError, UsageError
 
 
 def correct(
@@ -154,13 +155,11 @@ def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping
     if not files and (run is None or not (run / NAME).is_file()):
         return None
     named = files or [Path(str(run)) / NAME]
+    if policy != "review" and not files:
+        _warn_of_unread(named[0], policy)
+        return None
     state = merge(named)
     found = state.decided()
-    if policy != "review" and not files:
-        if found:
-            sentence = f"which {policy} does not look at: --policy review --then {policy} does"
-            warnings.warn(f"{named[0]} holds decisions, {sentence}", stacklevel=2)
-        return None
     if not found:
         if not files:
             return None
@@ -168,6 +167,16 @@ def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping
     if count := disagreeing(state):
         warnings.warn(f"people decided {count:,} samples differently: the latest decision of each counts", stacklevel=2)
     return found
+
+
+def _warn_of_unread(path: Path, policy: str) -> None:
+    """Say that people's decisions are there and have no part; where they cannot be read, that is no matter here."""
+    from thresher.decisions import merge
+
+    with contextlib.suppress(ThresherError):
+        if merge([path]).decided():
+            sentence = f"which {policy} does not look at: --policy review --then {policy} does"
+            warnings.warn(f"{path} holds decisions, {sentence}", stacklevel=2)
 
 
 def _undo(path: str, as_json: bool, others: Mapping[str, str | None]) -> None:

@@ -1,5 +1,6 @@
 """`thresher find`."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from thresher.cli import options
 from thresher.cli.files import refuse_existing, write
-from thresher.errors import UsageError
+from thresher.errors import ThresherError, UsageError
 
 EPOCHS, FOLDS = 30, 5
 
@@ -227,4 +228,18 @@ def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) 
 
         write(out, as_csv(result.finished()))
         summary["issues"] = str(out)
+    if decisions is None:
+        _hint_at_decisions(run)
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
+
+
+def _hint_at_decisions(run: Path) -> None:
+    """Say that people's decisions are there, which could calibrate what was found; a damaged file has its say later."""
+    from thresher.decisions import NAME, merge
+    from thresher.findings.stored import FOLDER
+
+    path = run / NAME
+    with contextlib.suppress(ThresherError):
+        if path.is_file() and (run / FOLDER).is_dir() and merge([path]).decided():
+            sentence = f"{path} holds decisions, which --decisions {path} --out FILE.csv would calibrate p_wrong by"
+            typer.echo(f"hint: {sentence}", err=True)
