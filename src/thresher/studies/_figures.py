@@ -28,7 +28,8 @@ class Panel:
         title: above it.
         lines: name -> y over x, or y alone over the epochs 1, 2, ...; one name has one colour in all panels.
         ylabel: what the values are, with their units.
-        percent: the values are fractions, to be shown as percent from 0 to 100.
+        percent: the values are fractions, to be shown as percent, up to 100.
+        bottom: of percent, the fraction where the axis begins.
         log: a logarithmic vertical axis.
         marks: name -> x, vertical lines with a name.
         level: name -> y, horizontal lines with a name.
@@ -39,6 +40,7 @@ class Panel:
     lines: Mapping[str, "pd.Series | Sequence[float] | tuple[Sequence[float], Sequence[float]]"]
     ylabel: str = ""
     percent: bool = True
+    bottom: float = 0.0
     log: bool = False
     marks: Mapping[str, float] = field(default_factory=dict)
     level: Mapping[str, float] = field(default_factory=dict)
@@ -106,7 +108,7 @@ def _draw(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
     axes.set_title(panel.title, pad=8)
     axes.set_ylabel(panel.ylabel)
     if panel.percent:
-        axes.set_ylim(0, 1.01)
+        axes.set_ylim(panel.bottom, 1 + 0.01 * (1 - panel.bottom))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if panel.log:
         log_axis(axes)
