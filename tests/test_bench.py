@@ -45,6 +45,18 @@ def test_every_cell_is_trained_and_told_the_share_of_wrong_labels(suite: Suite, 
     assert all(0 <= row["last"] <= 1 and row["realised"] in (0.2, 0.3) for row in document["rows"])
 
 
+def test_told_the_nominal_rate_or_that_of_a_map(suite: Suite, workplace: Path) -> None:
+    block = {**suite.blocks[0], "mapping": "0>1", "noise": ["asymmetric:0.3"]}
+    fields = {"method": "small_loss", "ramp": 1.0}
+    mapped = replace(
+        suite, blocks=(block,), seeds=(0,), methods={"as drawn": fields, "named": {**fields, "noise_rate": "nominal"}}
+    )
+    document, _ = trained(mapped, workplace / "toy.json")
+    told = {row["method"]: (row["settings"], row["realised"]) for row in document["rows"]}
+    assert told["as drawn"] == ("SmallLoss(noise_rate=0.1, ramp=1.0)", 0.1)
+    assert told["named"] == ("SmallLoss(noise_rate=0.3, ramp=1.0)", 0.1)
+
+
 def test_a_stopped_one_goes_on_and_trains_nothing_twice(suite: Suite, workplace: Path) -> None:
     out = workplace / "toy.json"
     first, _ = trained(bench.narrowed(suite, labels=["gce"], seeds=[0]), out)
@@ -78,6 +90,9 @@ def test_other_settings_are_not_mixed_into_one_file(suite: Suite, workplace: Pat
     trained(bench.narrowed(suite, labels=["gce"], seeds=[0]), workplace / "toy.json")
     with pytest.raises(UsageError, match="other settings"):
         trained(bench.narrowed(suite, epochs=3), workplace / "toy.json")
+    other = replace(suite, methods={**suite.methods, "gce": {"power": 0.5}})
+    with pytest.raises(UsageError, match="other settings"):
+        trained(other, workplace / "toy.json")
 
 
 def test_a_place_that_is_not_there_is_refused_before_training(suite: Suite, workplace: Path) -> None:

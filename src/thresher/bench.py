@@ -94,11 +94,13 @@ def _loaded(name: str, rows: int | None, root: str | None) -> Data:
 
 
 def _told(cell: Cell, data: Data) -> Method:
-    """The method of a cell; one that asks for the share of wrong labels is told that of the draw."""
+    """The method of a cell; one that asks for the share of wrong labels is told that of the draw, or the rate named."""
     fields = dict(cell.fields)
-    if "noise_rate" in {p.name for p in hyperparameters(zoo.load(cell.method))} and "noise_rate" not in fields:
-        drawn = labelled(data, noise=[cell.noise] if cell.noise else [], seed=cell.seed).noise
-        fields["noise_rate"] = 0.0 if drawn is None else round(drawn.realised, 3)
+    asks = "noise_rate" in {p.name for p in hyperparameters(zoo.load(cell.method))}
+    if asks and fields.get("noise_rate", "realised") in ("realised", "nominal"):
+        noise, mapping = [cell.noise] if cell.noise else [], cell.settings.get("mapping")
+        drawn = labelled(data, noise=noise, mapping=mapping, seed=cell.seed).noise
+        fields["noise_rate"] = 0.0 if drawn is None else round(getattr(drawn, fields.get("noise_rate", "realised")), 3)
     return zoo.method(cell.method, **fields)
 
 
@@ -184,7 +186,7 @@ def run(
         progress: called with each new row, the number of rows done, and of all.
 
     Returns:
-        The document: ``benchmark, title, protocol, command, date, machine, blocks, published, rows``.
+        The document: ``benchmark, title, protocol, command, date, machine, blocks, methods, published, rows``.
 
     Raises:
         UsageError: the file holds something else.
@@ -218,6 +220,7 @@ def _document(suite: Suite, out: Path, command: str) -> dict[str, Any]:
         "date": "",
         "machine": machine(),
         "blocks": blocks,
+        "methods": {label: dict(fields) for label, fields in suite.methods.items()},
         "published": [dict(one) for one in suite.published],
         "rows": [],
     }
@@ -228,12 +231,14 @@ def _document(suite: Suite, out: Path, command: str) -> dict[str, Any]:
     try:
         old = json.loads(out.read_text(encoding="utf-8"))
         same = old["benchmark"] == suite.name and old["blocks"] == json.loads(json.dumps(blocks))
+        methods = {**json.loads(json.dumps(fresh["methods"])), **old.get("methods", {})}
+        same = same and {label: methods[label] for label in suite.methods} == fresh["methods"]
         rows = [row for row in old["rows"] if _key(row)]
     except (ValueError, LookupError, TypeError, OSError) as error:
         raise UsageError(f"{out} is there, and holds no results of a suite: name another file with --out") from error
     if not same:
         raise UsageError(f"{out} holds results of another suite, or of other settings: name another file with --out")
-    return {**fresh, "rows": rows}
+    return {**fresh, "methods": methods, "rows": rows}
 
 
 def _threads(jobs: int) -> int:

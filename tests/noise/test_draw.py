@@ -46,6 +46,15 @@ def test_several_are_chained_and_clean_is_the_original() -> None:
     assert (noise.generator, noise.seed, noise.nominal) == ("asymmetric:0.2:7 + symmetric:0.5:9", 7, 0.6)
 
 
+@pytest.mark.parametrize("name", ["symmetric_bernoulli", "symmetric_inclusive", "symmetric", "pairflip"])
+def test_chained_noises_without_seeds_draw_apart(name: str) -> None:
+    labels = np.arange(30_000) % 10
+    both = apply([f"{name}:0.4", f"{name}:0.2"], labels, list("abcdefghij"), seed=3, confusions={})
+    assert both.generator == f"{name}:0.4:3 + {name}:0.2:4"
+    apart = apply([f"{name}:0.4:11", f"{name}:0.2:90"], labels, list("abcdefghij"), seed=3, confusions={})
+    assert both.realised == pytest.approx(apart.realised, abs=0.01)
+
+
 def test_clean_is_a_copy() -> None:
     labels = CLEAN.copy()
     noise = apply(["symmetric:0"], labels, NAMES, seed=0, confusions={})

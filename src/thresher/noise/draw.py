@@ -138,7 +138,10 @@ def generator_text(specs: Sequence[str], seed: int, source: str = "") -> str:
 
 
 def _asked(specs: Sequence[str], seed: int) -> list[NoiseSpec]:
-    return [replace(one, seed=seed if one.seed is None else one.seed) for one in map(parse, specs)]
+    """Every noise with its seed: those that name none have `seed` and those after it, for equal draws go together."""
+    later = itertools.count(seed)
+    given = ((one, one.seed is None and one.name not in IMBALANCES) for one in map(parse, specs))
+    return [replace(one, seed=next(later) if own else seed if one.seed is None else one.seed) for one, own in given]
 
 
 def _text(asked: Sequence[NoiseSpec], source: str) -> str:

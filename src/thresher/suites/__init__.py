@@ -1,7 +1,8 @@
 """Suites: tables of methods, data and noise that are trained with one command, one TOML file each.
 
 Discovery is the folder: the name people type is the file stem. A file has a `title`, a `protocol` in words, `seeds`,
-`noise`, a table `[methods.LABEL]` for each row (the fields of the method, and `method` where the label is not its name)
+`noise`, a table `[methods.LABEL]` for each row (the fields of the method, and `method` where the label is not its name;
+a `noise_rate` that is left out is the share of wrong labels that was drawn, ``nominal`` the rate in the noise's name)
 and a `[[block]]` for each data set: `data`, `rows` (as many of each class; all if it is left out), `trusted` (for the
 methods that need some), `seeds`, `noise` and `[block.methods.LABEL]` where they differ, and any settings of
 `thresher.fit`.
