@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import thresher as th
 from thresher.engine.drop_in import MethodLoss
@@ -268,3 +268,37 @@ def test_what_the_methods_refuse_is_refused_when_it_is_wrapped() -> None:
     net = nn.Linear(4, 2)
     with pytest.raises(UsageError, match="set it to 0"):
         th.as_optimizer(th.method("cdr", mode="paper"), torch.optim.AdamW(net.parameters()))  # 0.01 by default
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.tensor([[0], [1]]), "give int64 .B., or soft targets of the logits' shape .2, 3."),
+        (torch.tensor([[1, 0, 0], [0, 1, 0]]), "the type torch.int64: give int64"),
+        (torch.full((1, 3), 1 / 3), "labels have the shape .1, 3."),
+        (torch.tensor([[1.5, -0.5, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
+        (torch.tensor([[0.5, 0.2, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
+        (torch.tensor([0, 1, 2]), "2 whole numbers are needed"),
+        (torch.tensor([0.0, 1.0]), "2 whole numbers are needed"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels: Tensor, words: str) -> None:
+    criterion = th.as_loss(th.method("gce"), num_samples=4, num_classes=3)
+    with pytest.raises(ThresherError, match=words):
+        criterion(torch.zeros(2, 3), labels, torch.arange(2))
+
+
+def test_soft_targets_of_another_width_are_refused() -> None:
+    criterion = th.as_loss(th.method("gce"), num_samples=4, num_classes=3)
+    with pytest.raises(ThresherError, match="the logits have the shape"):
+        criterion(torch.zeros(2, 5), torch.full((2, 5), 0.2), torch.arange(2))
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_penalties_on_plain_leaves_and_on_the_way_up(name: str) -> None:
+    weight = torch.ones(2, 2, requires_grad=True)
+    weight.grad = torch.zeros(2, 2)
+    th.as_optimizer(th.method(name, strength=0.5), torch.optim.SGD([weight], lr=1.0)).step()
+    assert weight.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    with pytest.raises(UsageError, match=f"{name} shrinks weights, and maximize=True would make them grow"):
+        th.as_optimizer(th.method(name), torch.optim.SGD([weight], lr=1.0, maximize=True))

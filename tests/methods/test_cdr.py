@@ -335,6 +335,21 @@ def test_other_memory_formats_and_types_give_the_same_masks() -> None:
         assert torch.equal(gradient(a) != 0, gradient(c) != 0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mode", ["paper", "per_tensor", "sampled", "official"])
+def test_weights_of_half_the_size(mode: str, dtype: torch.dtype) -> None:
+    net = make_net().to(dtype)
+    before = [p.detach().clone() for p in net.parameters()]
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+    regulariser = "l1" if mode == "official" else "own"
+    th.as_optimizer(
+        CDR(0.4, mode=mode, strength=1.0, regulariser=regulariser), torch.optim.SGD(net.parameters(), 0.1)
+    ).step()
+    assert all(p.isfinite().all() for p in net.parameters())
+    assert not all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True))
+
+
 # ---- random masks, samples, ramps
 
 
@@ -440,11 +455,11 @@ def test_paper_takes_the_rate_and_the_l1_of_each_group() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"tau": -0.5}, "cdr.tau is -0.5: it must be from 0 to 0.9999, or -1 for the noise rate"),
-        ({"tau": 1.0}, "cdr.tau is 1.0: it must be a number from -1 to 0.9999"),
+        ({"tau": -0.5}, "cdr.tau is -0.5: it must be from 0 to below 1, or -1 for the noise rate"),
+        ({"tau": 1.0}, "cdr.tau is 1: it must be from 0 to below 1, or -1 for the noise rate"),
+        ({"noise_rate": 1.0}, "cdr.noise_rate is 1: it must be below 1"),
         ({"tau": math.nan}, "cdr.tau is nan"),
         ({"tau": "half"}, "cdr.tau is 'half': it must be a number"),
-        ({"noise_rate": 1.0}, "cdr.noise_rate is 1.0"),
         ({"noise_rate": -0.1}, "cdr.noise_rate is -0.1"),
         ({"mode": "code"}, "cdr.mode is 'code': choose one of official, paper, per_tensor, sampled"),
         ({"scale": True}, "cdr.scale is True: choose one of own, on, off"),
@@ -524,6 +539,29 @@ def test_what_cannot_keep_a_weight_still_and_what_cannot_be_ranked_is_refused() 
     table(torch.tensor([1])).sum().backward()
     with pytest.raises(UsageError, match="sparse=False"):
         th.as_optimizer(CDR(), torch.optim.SGD(table.parameters(), 0.1)).step()
+
+
+def test_paper_refuses_what_might_move_weights_under_another_name() -> None:
+    class Averaged(torch.optim.ASGD):
+        pass
+
+    class HeavyBall(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                velocity = self.state[p].setdefault("velocity", torch.zeros_like(p))
+                p.data.sub_(velocity.mul_(0.9).add_(p.grad), alpha=0.1)
+
+    net = make_net()
+    with pytest.raises(UsageError, match="keeps weights still, and ASGD moves them all"):
+        th.as_optimizer(CDR(0.4, mode="paper"), Averaged(net.parameters()))
+    inner = th.as_optimizer(th.method("l1"), torch.optim.ASGD(net.parameters()))
+    with pytest.raises(UsageError, match="keeps weights still, and ASGD moves them all"):
+        th.as_optimizer(CDR(0.4, mode="paper"), inner)
+    optimizer = th.as_optimizer(CDR(0.4, mode="paper"), HeavyBall(net.parameters()))
+    ones_in(net)
+    optimizer.step()
+    with pytest.raises(UsageError, match="this optimiser keeps velocity, which might move weights"):
+        optimizer.step()
 
 
 def test_estimation_needs_trainings_which_a_foreign_loop_does_not_give() -> None:

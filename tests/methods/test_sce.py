@@ -25,7 +25,7 @@ def formula(alpha: float, beta: float, log_zero: float) -> losses.Formula:
     return both
 
 
-def test_golden_values() -> None:
+def test_golden_values() -> None:  # of A = -6: see test_rce.py
     assert losses.golden(SCE()) == losses.near([3.182419, 9.466606])
     assert losses.golden(th.method("sce", preset="analysis")) == losses.near([2.087696, 6.309700])
 

@@ -212,7 +212,7 @@ def test_several_networks_are_averaged(make_run: Callable[..., Run]) -> None:
 
 
 def test_nothing_left_stops_the_run(make_run: Callable[..., Run]) -> None:
-    run = make_run([TruncatedGCE(k=1.0, start=1)], epochs=1)
+    run = make_run([TruncatedGCE(k=0.999, start=1)], epochs=1)
     with pytest.raises(ThresherError, match=r"^truncated_gce prunes every sample before epoch 1, so nothing is left"):
         train(run, Judge(monitor=False))
 

@@ -1,5 +1,6 @@
 """Selection equals sorting, by either way, and what it allocates is small."""
 
+import tracemalloc
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
@@ -165,6 +166,20 @@ def allocated(step: Callable[[], object]) -> int:
     events = profile.profiler.kineto_results.events()
     changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
     return int(max(accumulate(change for _, change in changes)))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.6, 0.605, 0.9])
+def test_many_equal_values_take_little_memory(share: float) -> None:
+    draws = np.random.default_rng(0)
+    values = np.where(draws.random(2_000_000) < 0.6, 0, draws.random(2_000_000)).astype(np.float32)
+    values[draws.random(len(values)) < 0.2] = 0.5
+    k = int(share * len(values))
+    tracemalloc.start()
+    found = kth_by_bracket(values, k)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == np.sort(values)[k - 1]
+    assert peak < 0.25 * values.nbytes
 
 
 @pytest.mark.parametrize("exact", [False, True])

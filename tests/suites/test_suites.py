@@ -63,8 +63,8 @@ def test_published_figures_belong_to_a_cell_and_name_their_source(name: str) -> 
 
 def test_a_block_and_a_row_of_it_can_differ() -> None:
     cells = list(suites.read("sce-tables").cells())
-    alphas = {cell.data: cell.fields["preset"] for cell in cells if cell.label == "sce"}
-    assert alphas == {"cifar10": "cifar10", "cifar100": "cifar100"}
+    sce = {cell.data: cell.fields for cell in cells if cell.label == "sce"}
+    assert sce == {"cifar10": {"preset": "cifar10"}, "cifar100": {"alpha": 6.0, "beta": 1.0}}
     assert {cell.noise for cell in cells if cell.data == "cifar100"} >= {None, "swap:0.4"}
 
 

@@ -1,7 +1,7 @@
 """Methods in training loops that are not ours: as a loss module, or around an optimiser."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -89,6 +89,10 @@ def buffer_name(table: str) -> str:
     return "table_" + table.replace(".", "_")
 
 
+_CLOSE = 0.01
+"""How far soft targets may be from adding up to 1: what half precision makes of many classes."""
+
+
 class MethodLoss(nn.Module):
     """A method as a loss: called with logits, labels and the samples' row numbers.
 
@@ -146,11 +150,12 @@ class MethodLoss(nn.Module):
             A scalar, or ``[B]`` with reduction none.
 
         Raises:
-            ThresherError: a row number out of range or twice in the batch, or a label out of range.
+            ThresherError: shapes that do not fit, a row number out of range or twice in the batch, a label out of
+                range, soft targets that are no distribution (values are looked at on the CPU only).
         """
         logits = logits.float()
         with torch.autocast(logits.device.type, enabled=False):
-            target = labels.float() if labels.ndim == 2 else self._one_hot(labels, logits)
+            target = self._target(labels, logits)
             if not self.training:
                 return self._reduce(cross_entropy(logits, target), 0.0)
             if index is None:
@@ -181,10 +186,28 @@ class MethodLoss(nn.Module):
         losses = losses + penalty
         return losses.sum() if self.reduction == "sum" else losses
 
-    def _one_hot(self, labels: Tensor, logits: Tensor) -> Tensor:
+    def _target(self, labels: Tensor, logits: Tensor) -> Tensor:
         if logits.ndim != 2 or logits.shape[1] != self.run.classes:
             raise ThresherError(
                 f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed"
+            )
+        if labels.ndim != 2:
+            return self._one_hot(labels, logits)
+        if labels.shape != logits.shape or not labels.is_floating_point():
+            raise ThresherError(
+                f"labels have the shape {tuple(labels.shape)} and the type {labels.dtype}: give int64 [B], or soft "
+                f"targets of the logits' shape {tuple(logits.shape)}"
+            )
+        target = labels.float()
+        if labels.device.type == "cpu" and ((target < 0).any() or ((target.sum(1) - 1).abs() > _CLOSE).any()):
+            raise ThresherError("a row of soft targets is no distribution: its numbers must be from 0, and add up to 1")
+        return target
+
+    def _one_hot(self, labels: Tensor, logits: Tensor) -> Tensor:
+        if labels.shape != logits.shape[:1] or labels.is_floating_point():
+            raise ThresherError(
+                f"labels have the shape {tuple(labels.shape)} and the type {labels.dtype}, and {len(logits)} whole "
+                "numbers are needed"
             )
         if (
             labels.device.type == "cpu"
@@ -297,6 +320,18 @@ def as_loss(
     return MethodLoss(method, num_samples, num_classes, labels, reduction, seed)
 
 
+class _Held(nn.Module):
+    """The very tensors that an optimiser holds, as a module: leaves that are no `nn.Parameter`, too."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._tensors = tuple(tensors)
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """The tensors."""
+        return iter(cast("tuple[nn.Parameter, ...]", self._tensors))
+
+
 class MethodOptimizer(torch.optim.Optimizer):
     """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's.
 
@@ -345,7 +380,7 @@ class MethodOptimizer(torch.optim.Optimizer):
     def _follow(self) -> None:
         """Show the wrapped optimiser's groups and state as ours, and ask the methods whether they can work with it."""
         self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
-        self._weights = nn.ParameterList([p for group in self.param_groups for p in group["params"]])
+        self._weights = _Held([p for group in self.param_groups for p in group["params"]])
         for method in self.method.methods:
             check_optimizer(method, self.optimizer)
 

@@ -53,7 +53,7 @@ class APL:
     beta: float = field(1.0, letter="beta", search=(0.1, 50.0), bounds=(0.0, math.inf))
     q: float = field(0.1, letter="q", search=(0.1, 1.0), bounds=(1e-3, 1.0))
     gamma: float = field(0.5, letter="gamma", search=(0.1, 5.0), bounds=(0.0, 10.0))
-    log_zero: float = field(math.log(1e-4), letter="A", bounds=(-math.inf, -1e-6))
+    log_zero: float = field(math.log(1e-4), letter="A", search=(-10.0, -1.0), bounds=(-math.inf, -1e-6))
     family = "robust loss"
     presets = {
         "mnist": {"alpha": 1.0, "beta": 10.0, "q": 0.1},

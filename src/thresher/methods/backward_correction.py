@@ -111,8 +111,8 @@ class BackwardCorrection:
 
     matrix: tuple[tuple[float, ...], ...] = field((), letter="T", convert=invertible)
     clip: float = field(1e-7, bounds=(0.0, 0.5))
-    percentile: float = field(0.0, bounds=(0.0, 100.0))
-    rounds: int = field(1, bounds=(1, math.inf))
+    percentile: float = field(0.0, search=(90.0, 100.0), bounds=(0.0, 100.0))
+    rounds: int = field(1, search=(1, 3), bounds=(1, math.inf))
     family = "loss adjustment"
     by_hand = ("fits",)
 

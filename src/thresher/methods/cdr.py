@@ -55,7 +55,12 @@ _MASK, _SAMPLE = 61, 62
 _LAMBDA, _FIRST = 1e-3, 10_000
 _MOMENTS = ("momentum_buffer", "exp_avg")
 """What torch's optimisers call a running mean of gradients."""
-_RESTLESS = ("LBFGS", "Muon", "ASGD")
+_STILL = {
+    *("exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "sum", "acc_delta", "exp_inf", "prev", "step_size"),
+    *("variance", "row_var", "col_var"),
+}
+"""What torch's optimisers keep of every weight besides: it moves none whose gradient and running mean are zero."""
+_RESTLESS = {"LBFGS", "Muon", "ASGD"}
 """Optimisers that move a weight whose gradient and running mean are zero: they mix entries, or decay by themselves."""
 
 _rooms: "weakref.WeakKeyDictionary[torch.optim.Optimizer, Room]" = weakref.WeakKeyDictionary()
@@ -87,8 +92,8 @@ class CDR:
         [[1.0, 2.0], [2.9000000953674316, 3.9000000953674316]]
     """
 
-    noise_rate: float = field(0.2, search=(0.05, 0.9), bounds=(0.0, 0.9999))
-    tau: float = field(-1.0, letter="tau", bounds=(-1.0, 0.9999))
+    noise_rate: float = field(0.2, search=(0.05, 0.9), bounds=(0.0, 1.0))
+    tau: float = field(-1.0, letter="tau", search=(0.05, 0.9), bounds=(-1.0, 1.0))
     estimate: bool = field(False)
     mode: str = field("official", choices=("official", "paper", "per_tensor", "sampled"))
     scale: str = field("own", choices=("own", "on", "off"))
@@ -118,7 +123,11 @@ class CDR:
     def _problems(self) -> list[tuple[bool, str]]:
         drawn, unused = self.criterion == "random", self.mode == "official" and self.regulariser == "own"
         return [
-            (-1 < self.tau < 0, f"tau is {self.tau:g}: it must be from 0 to 0.9999, or -1 for the noise rate"),
+            (
+                -1 < self.tau < 0 or self.tau == 1,
+                f"tau is {self.tau:g}: it must be from 0 to below 1, or -1 for the noise rate",
+            ),
+            (self.noise_rate == 1, "noise_rate is 1: it must be below 1"),
             (self.estimate and self.tau >= 0, "tau is given, so nothing is to be estimated: leave out one of the two"),
             (drawn and self.mode == "sampled", "mode=sampled is about a threshold, and a random mask has none"),
             (drawn and self.sample > 0, "sample estimates a threshold, and a random mask has none: leave out sample"),
@@ -145,9 +154,8 @@ class CDR:
         Raises:
             UsageError: as for `check`; also a group's "tau" or "l1" that is out of range or would do nothing.
         """
-        kind = type(optimizer).__name__
-        if self.mode == "paper" and kind in _RESTLESS:
-            raise UsageError(f"cdr.mode=paper keeps weights still, and {kind} moves them all: use SGD or Adam")
+        if self.mode == "paper" and (moving := _RESTLESS & _kinds(optimizer)):
+            raise UsageError(f"cdr.mode=paper keeps weights still, and {min(moving)} moves them all: use SGD or Adam")
         for number, group in enumerate(optimizer.param_groups):
             self._check_group(group, f"weight_decay in parameter group {number}")
 
@@ -220,10 +228,8 @@ class CDR:
             if masks is not None:
                 mask = masks[number]
                 weight.gradient.mul_(mask)
-                known = state.get(weight.tensor, {}) if self.mode == "paper" else {}
-                for name in known.keys() & set(_MOMENTS):
-                    if known[name] is not None:
-                        known[name].mul_(mask)
+                for mean in _running_means(state.get(weight.tensor, {})) if self.mode == "paper" else ():
+                    mean.mul_(mask)
             if scaled and tau > 0:
                 weight.gradient.mul_(1 - tau)
 
@@ -268,7 +274,25 @@ class CDR:
             onto.add_(weight.tensor, alpha=factor)
         else:
             (view,) = room.views([weight])[1]
-            onto.add_(torch.sign(weight.tensor, out=view), alpha=factor)
+            onto.add_(view.copy_(weight.tensor).sign_(), alpha=factor)
+
+
+def _kinds(optimizer: Any) -> set[str]:
+    """The names of an optimiser's classes, and of those of an optimiser inside it."""
+    inner = getattr(optimizer, "optimizer", None)
+    return {one.__name__ for one in type(optimizer).__mro__} | (set() if inner is None else _kinds(inner))
+
+
+def _running_means(known: Mapping[str, Any]) -> list[Tensor]:
+    """The states of a weight that go on moving it; one that nobody knows might."""
+    kept = {name: value for name, value in known.items() if isinstance(value, Tensor) and value.dim() > 0}
+    strange = sorted(kept.keys() - _STILL - set(_MOMENTS))
+    if strange:
+        raise UsageError(
+            f"cdr.mode=paper stops the running means that it knows, {' and '.join(_MOMENTS)}, and this optimiser keeps "
+            f"{strange[0]}, which might move weights: use SGD or Adam"
+        )
+    return [value for name, value in kept.items() if name in _MOMENTS]
 
 
 def rank(mode: str, size: int, tau: float) -> int:

@@ -54,8 +54,8 @@ class ForwardCorrection:
     """
 
     matrix: tuple[tuple[float, ...], ...] = field((), letter="T", convert=as_matrix)
-    percentile: float = field(0.0, bounds=(0.0, 100.0))
-    rounds: int = field(1, bounds=(1, math.inf))
+    percentile: float = field(0.0, search=(90.0, 100.0), bounds=(0.0, 100.0))
+    rounds: int = field(1, search=(1, 3), bounds=(1, math.inf))
     family = "loss adjustment"
     by_hand = ("fits",)
 

@@ -13,7 +13,8 @@ penalty, ``cdr,l1`` also makes the weights decay that CDR masks, as its paper wa
 `optimizer.weight_decay` (0.001 unless set) comes on top: set it to 0 to have L1 alone.
 
 Deviations: the paper compares L1 with L2 for linear models and names no strength for networks; the default is ours.
-Biases and normalisations are left alone by default; `scope=all` takes them in, as the optimiser's weight decay does.
+Biases and normalisations are left alone by default; `scope=all` takes them in, as the optimiser's weight decay does. An
+optimiser of a foreign loop knows shapes only: a normalisation's scale of two dimensions or more is a weight there.
 """
 
 import math
@@ -24,7 +25,7 @@ import torch
 from torch import nn
 
 from thresher.engine.method import field
-from thresher.parts.weights import SCOPES, penalised
+from thresher.parts.weights import SCOPES, penalised, refuse_maximising
 
 if TYPE_CHECKING:
     from thresher.engine.run import Run
@@ -51,6 +52,14 @@ class L1:
     scope: str = field("weights", choices=SCOPES)
     family = "regularisation"
     neutral = {"strength": 0.0}
+
+    def check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse an optimiser that climbs.
+
+        Raises:
+            UsageError: a group has ``maximize=True``.
+        """
+        refuse_maximising("l1", optimizer)
 
     @torch.no_grad()
     def gradient(self, run: "Run | None", net: nn.Module) -> None:

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from thresher.engine.method import field
-from thresher.parts.weights import SCOPES, penalised
+from thresher.parts.weights import SCOPES, penalised, refuse_maximising
 
 if TYPE_CHECKING:
     from thresher.engine.run import Run
@@ -51,6 +51,14 @@ class L2:
     scope: str = field("weights", choices=SCOPES)
     family = "regularisation"
     neutral = {"strength": 0.0}
+
+    def check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse an optimiser that climbs.
+
+        Raises:
+            UsageError: a group has ``maximize=True``.
+        """
+        refuse_maximising("l2", optimizer)
 
     @torch.no_grad()
     def gradient(self, run: "Run | None", net: nn.Module) -> None:

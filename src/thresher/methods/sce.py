@@ -43,7 +43,7 @@ class SCE:
 
     alpha: float = field(0.1, letter="alpha", search=(0.01, 10.0), bounds=(1e-6, math.inf))
     beta: float = field(1.0, letter="beta", search=(0.1, 10.0), bounds=(0.0, math.inf))
-    log_zero: float = field(math.log(1e-4), letter="A", bounds=(-math.inf, -1e-6))
+    log_zero: float = field(math.log(1e-4), letter="A", search=(-10.0, -1.0), bounds=(-math.inf, -1e-6))
     family = "robust loss"
     neutral = {"alpha": 1.0, "beta": 0.0}
     presets = {

@@ -64,9 +64,9 @@ class TruncatedGCE:
     """
 
     q: float = field(0.7, letter="q", search=(0.1, 1.0), bounds=(1e-3, 1.0))
-    k: float = field(0.5, letter="k", search=(0.1, 0.9), bounds=(0.0, 1.0))
-    start: int = field(40, bounds=(1, math.inf))
-    every: int = field(10, bounds=(1, math.inf))
+    k: float = field(0.5, letter="k", search=(0.1, 0.9), bounds=(0.0, 0.999))
+    start: int = field(40, search=(5, 80), bounds=(1, math.inf))
+    every: int = field(10, search=(2, 20), bounds=(1, math.inf))
     family = "robust loss"
     own_rows = True
     by_hand = ("between",)

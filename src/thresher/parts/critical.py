@@ -141,21 +141,28 @@ def kth_by_bracket(values: np.ndarray, k: int) -> float:
     if len(values) <= _SMALL:
         return float(np.partition(values, k - 1)[k - 1])
     low, high = _bracket(values, k)
-    below, between, inside = 0, 0, []
+    below, reached, inside = 0, 0, []
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
-        mask = (block >= low) & (block <= high)
         below += int(np.count_nonzero(block < low))
-        between += int(np.count_nonzero(mask))
-        if low < high:
-            inside.append(block[mask])
-    if not below < k <= below + between:
-        return float(np.partition(values, k - 1)[k - 1])
-    if not inside:
+        reached += int(np.count_nonzero(block <= low))
+        inside.append(block[(block > low) & (block < high)])  # without the ends, of which there may be many
+    place = k - reached
+    if below < k and place <= 0:
         return low
     left = np.concatenate(inside)
-    left.partition(k - below - 1)
-    return float(left[k - below - 1])
+    if not 0 < place <= len(left):
+        return _kth_from_end(values, k, high) if place > 0 else float(np.partition(values, k - 1)[k - 1])
+    left.partition(place - 1)
+    return float(left[place - 1])
+
+
+def _kth_from_end(values: np.ndarray, k: int, high: float) -> float:
+    """The k-th smallest that is not below `high`: `high` itself, nearly always."""
+    blocks = (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
+    if k <= sum(int(np.count_nonzero(block <= high)) for block in blocks):
+        return high
+    return float(np.partition(values, k - 1)[k - 1])
 
 
 def _bracket(values: np.ndarray, k: int) -> tuple[float, float]:

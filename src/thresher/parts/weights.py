@@ -1,6 +1,10 @@
 """Which parameters of a network a penalty on weights is meant for."""
 
+from typing import Any
+
 from torch import nn
+
+from thresher.errors import UsageError
 
 SCOPES = ("weights", "all")
 """What a penalty may act on: weights alone, or every parameter."""
@@ -31,3 +35,24 @@ def penalised(net: nn.Module, scope: str) -> list[nn.Parameter]:
         return learning
     scales = {id(p) for module in net.modules() if isinstance(module, _NORMS) for p in module.parameters()}
     return [p for p in learning if p.ndim > 1 and id(p) not in scales]
+
+
+def refuse_maximising(name: str, optimizer: Any) -> None:
+    """Refuse an optimiser that climbs, for a penalty that is added to its gradients would make weights grow.
+
+    Args:
+        name: of the method.
+        optimizer: any of torch's.
+
+    Raises:
+        UsageError: a group has ``maximize=True``.
+
+    Example:
+        >>> import torch
+        >>> refuse_maximising("l1", torch.optim.SGD([torch.ones(1, requires_grad=True)], maximize=True))
+        Traceback (most recent call last):
+        ...
+        thresher.errors.UsageError: l1 shrinks weights, and maximize=True would make them grow: minimise minus the loss
+    """
+    if any(group.get("maximize") for group in optimizer.param_groups):
+        raise UsageError(f"{name} shrinks weights, and maximize=True would make them grow: minimise minus the loss")
