@@ -31,6 +31,9 @@ def test_it_runs_through(tiny: Lab) -> None:
     ]
     assert len(outcome.tables["per-class"]) == len(outcome.tables["confidence"]) == 9 * 2 * 10
     assert len(outcome.tables["lost"]) == 6 * 10
+    hardest = outcome.tables["hardest"]
+    assert hardest.groupby(["method", "noise", "epoch"])["share"].sum().to_numpy() == pytest.approx(1)
+    assert len(hardest) == 9 * 2 * 10
     for claim in outcome.claims:
         assert "nan" not in claim.ours
         assert claim.sentence

@@ -1,6 +1,9 @@
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -37,3 +40,17 @@ def test_the_trials_are_what_their_names_say() -> None:
 def test_the_first_epoch_that_reaches_a_level() -> None:
     assert sce_parameters.reached(np.array([0.2, 0.9, 0.7, 0.95]), 0.9) == 2
     assert sce_parameters.reached(np.array([0.2, 0.3]), 0.9) is None
+
+
+@pytest.mark.parametrize(("slow", "holds"), [(6, True), (1, False)])
+def test_slow_is_said_at_any_accuracy(slow: int, holds: bool) -> None:
+    def run(epochs_per_step: int) -> SimpleNamespace:
+        test = np.minimum(np.arange(1, 31) / (10 * epochs_per_step), 1) * 0.7
+        return SimpleNamespace(best=test.max(), history=pd.DataFrame({"test": test}))
+
+    runs: dict[str, Any] = {
+        sce_parameters._name(alpha): run(slow if alpha == 0.01 else 1) for alpha in sce_parameters._ALPHAS
+    }
+    claim = sce_parameters._slow(runs)
+    assert claim.holds is holds
+    assert "first epoch with 63.0% test accuracy, 90% of the best of any alpha" in claim.ours

@@ -28,6 +28,9 @@ def test_it_runs_through(tiny: Lab) -> None:
     paths = outcome.tables["paths"]
     assert paths.groupby(["method", "kind", "curve"]).size().to_list() == [3, 3, 3, 2, 3, 2]
     assert paths[["true", "given_or_next", "third"]].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
+    densities = outcome.tables["densities"]
+    drawn = densities.groupby(["method", "kind", "epoch"])["samples"].sum()
+    assert drawn.groupby("kind").nunique().to_list() == [1, 1]  # every epoch of every method shows all samples
     assert "given label" in write(outcome, tiny.folder, quick=True, made={}).read_text()
 
 

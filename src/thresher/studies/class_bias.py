@@ -64,7 +64,12 @@ def study(lab: Lab) -> Outcome:
             },
         ),
         figures=_figures(runs, order, list(data.classes), marks, lost),
-        tables={"per-class": _per_class(runs), "lost": lost, "confidence": _confidence(runs, order[0])},
+        tables={
+            "per-class": _per_class(runs),
+            "lost": lost,
+            "confidence": _confidence(runs),
+            "hardest": _hardest(runs, order[0]),
+        },
         claims=_claims(lab, runs, order, lost, common.rows_of_class(data), marks),
     )
 
@@ -175,13 +180,22 @@ def _sure(run: Trained) -> np.ndarray:
     return np.array(run.history["sure"].tolist())
 
 
-def _confidence(runs: Runs, hardest: int) -> pd.DataFrame:
+def _confidence(runs: Runs) -> pd.DataFrame:
+    """By the true class of rightly labelled rows."""
     parts = []
     for (name, rate), run in runs.items():
         part = common.long(_own(run), ("epoch", "class"), "mean_p_true", method=name, noise=rate)
         part["share_p_above_half"] = _sure(run).ravel()
-        part["hardest_predicted_as"] = np.array(run.history["predicted_as"].tolist())[:, hardest].ravel()
         parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _hardest(runs: Runs, hardest: int) -> pd.DataFrame:
+    """What the rightly labelled rows of the hardest class are taken for."""
+    parts = []
+    for (name, rate), run in runs.items():
+        shares = np.array(run.history["predicted_as"].tolist())[:, hardest]
+        parts.append(common.long(shares, ("epoch", "predicted"), "share", method=name, noise=rate))
     return pd.concat(parts, ignore_index=True)
 
 

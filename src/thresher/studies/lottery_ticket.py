@@ -57,7 +57,7 @@ def study(lab: Lab) -> Outcome:
         question="How few weights have to learn on clean labels, and how small is the network that remains?",
         settings=common.described(lab, data, settings, noise="none", method="CDR, one threshold per tensor"),
         figures=_figures(runs, table, pictured),
-        tables={"tickets": table, "epochs": common.histories(trained)},
+        tables={"tickets": table, "epochs": common.histories(trained), "weights": _weights(runs, pictured)},
         claims=[*_accuracy_claims(runs), *_size_claims(table, pictured)],
     )
 
@@ -166,6 +166,17 @@ def _layers(run: Trained) -> dict[str, np.ndarray]:
     parameters = [p.detach().cpu().abs() for p in run.net.parameters() if p.dim() > 1]
     conv2, fc1 = parameters[1], parameters[2]
     return {"conv2": conv2.flatten(0, 1).flatten(1).T.numpy(), "fc1": fc1.numpy()}
+
+
+def _weights(runs: Mapping[float, Trained], pictured: float) -> pd.DataFrame:
+    """The weights of the pictures, a row of each per line."""
+    parts = []
+    for tau in (0.0, pictured):
+        for name, values in _layers(runs[tau]).items():
+            rows, columns = np.indices(values.shape)
+            part = {"row": rows.ravel(), "column": columns.ravel(), "weight": values.ravel().round(5)}
+            parts.append(pd.DataFrame(part).assign(tau=tau, layer=name))
+    return pd.concat(parts, ignore_index=True)[["tau", "layer", "row", "column", "weight"]]
 
 
 def _tinted(values: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def study(lab: Lab) -> Outcome:
             "labelled ones their class and the two classes after it",
         },
         figures=_figures(runs, shown),
-        tables={"paths": _path_table(runs), "shares": _shares(runs)},
+        tables={"paths": _path_table(runs), "shares": _shares(runs), "densities": _densities(runs, shown)},
         claims=_claims(runs),
     )
 
@@ -376,6 +376,21 @@ def _shares(runs: Runs) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _densities(runs: Runs, shown: list[int]) -> pd.DataFrame:
+    """Samples per small triangle at the epochs that are drawn, in the order of `counts`; empty ones are left out."""
+    parts = []
+    for name, run in runs.items():
+        for kind in _KINDS:
+            for epoch in shown:
+                density = _density(run, kind, epoch)
+                cells = np.flatnonzero(density)
+                counts = density[cells].astype(np.int64)
+                parts.append(
+                    pd.DataFrame({"cell": cells, "samples": counts}).assign(method=name, kind=kind, epoch=epoch)
+                )
+    return pd.concat(parts, ignore_index=True)[["method", "kind", "epoch", "cell", "samples"]]
 
 
 # ---- claims
