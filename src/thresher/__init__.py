@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from thresher import annotators, noise, testing
     from thresher.api import find_issues, fit
     from thresher.audit import multilabel
+    from thresher.audit.anchors import anchor_transition
     from thresher.audit.labels import (
         calibrate_confident_joint,
         compute_confident_joint,
@@ -40,6 +41,7 @@ __all__ = [
     "Result",
     "ThresherError",
     "UsageError",
+    "anchor_transition",
     "annotators",
     "as_loss",
     "as_optimizer",
@@ -75,6 +77,7 @@ _HOME = {
     "Result": "thresher.result",
     "ThresherError": "thresher.errors",
     "UsageError": "thresher.errors",
+    "anchor_transition": "thresher.audit.anchors",
     "as_loss": "thresher.engine.drop_in",
     "as_optimizer": "thresher.engine.drop_in",
     "find_issues": "thresher.api",
