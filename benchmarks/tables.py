@@ -87,7 +87,11 @@ def suite(document: dict[str, Any]) -> str:
         wrong = "" if own[0]["realised"] is None else f"{percent(own[0]['realised'][0])} % of the labels are wrong; "
         seeds = f"{' or '.join(map(str, counts))} seed{'s'[: counts[-1] != 1]}"
         parts += [f"{data}, `{noise}`: {wrong}{seeds}.", one_noise(own)]
-    was = f"; measured by the script that came before it, `{document['measured_with']}`" if "measured_with" in document else ""
+    was = (
+        f"; measured by the script that came before it, `{document['measured_with']}`"
+        if "measured_with" in document
+        else ""
+    )
     return "\n\n".join([*parts, origin(document) + was])
 
 
