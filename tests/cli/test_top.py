@@ -34,6 +34,14 @@ def test_answers_at_once_and_without_torch(word: str) -> None:
     assert {"torch", "numpy", "pandas"} & set(done.stderr.split()) == set()
 
 
+def test_warnings_are_lines_also_of_settings(thresher: Call, npz: str) -> None:
+    Path("T.csv").write_text("0.34,0.33,0.33\n0.33,0.34,0.33\n0.33,0.33,0.34\n")
+    words = ("--method", "backward_correction", "--set", "backward_correction.matrix=T.csv", "--bs", "16", "--dry-run")
+    said = thresher("train", npz, *words)
+    assert said.code == 0
+    assert said.err.startswith("warning: the transition matrix is ill-conditioned, with a condition number of 100")
+
+
 def test_without_arguments_it_helps(thresher: Call) -> None:
     said = thresher()
     assert (said.code, said.err) == (2, "")

@@ -2,6 +2,10 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -67,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command line (default: the process's) and exit with 0, 1 (failed) or 2 (wrong usage)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(arguments, standalone_mode=False)
+        with _warnings_as_lines():
+            code = app(arguments, standalone_mode=False)
     except ThresherError as error:
         code = _fail(str(error), error.exit_code, arguments)
         if error.alone:
@@ -84,6 +89,21 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         code = _fail(_unexpected(error), 1, arguments)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Tell warnings on standard error, without the file and line that raised them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *rest: _tell(message)
+        yield
+
+
+def _tell(message: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+    for sentence in getattr(message, "sentences", ()):  # of images that were left out
+        typer.echo(f"  {sentence}", err=True)
 
 
 def _fail(sentence: str, code: int, arguments: list[str]) -> int:

@@ -63,23 +63,21 @@ def correct(
         _undo(undo, as_json, {"a run": source, "--policy": policy, "--out": out})
         return
     from thresher import correct as library
-    from thresher.cli.train import told
     from thresher.correct.formats import places
 
     source, policy, out = _needed(source, policy, out)
     places(out, kind)
     suspects = library.read(source)
-    with told():
-        done = library.correct(
-            suspects.issues,
-            policy,
-            suspects.classes,
-            min_confidence=min_confidence,
-            max_per_class=None if max_per_class is None else _limit(max_per_class),
-            decisions=_decided(policy, decisions, suspects.run),
-            then=then,
-            ambiguous=ambiguous,
-        )
+    done = library.correct(
+        suspects.issues,
+        policy,
+        suspects.classes,
+        min_confidence=min_confidence,
+        max_per_class=None if max_per_class is None else _limit(max_per_class),
+        decisions=_decided(policy, decisions, suspects.run),
+        then=then,
+        ambiguous=ambiguous,
+    )
     paths = library.write(done, out, suspects, kind=kind, links=links)
     following = next_command(suspects, out, kind)
     typer.echo(json.dumps(document(done, paths, following)) if as_json else in_words(done, paths, following))

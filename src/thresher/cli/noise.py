@@ -42,7 +42,6 @@ def noise(
     debug: options.Debug = False,
 ) -> None:
     """Make labels wrong on purpose, and keep a record of it: labels, realised rate and transition matrix."""
-    from thresher.cli.train import told
     from thresher.data import Reading, load
     from thresher.disk import write_atomically
     from thresher.labelling import put_in
@@ -51,9 +50,8 @@ def noise(
     picture = out.with_suffix(".svg") if plot else None
     _check(out, picture)
     reading = Reading(label=label or Reading.label, path=path, text=text, id=id_column, skip_bad=skip_bad)
-    with told():
-        source = load(data, root=root, reading=reading)
-        drawn = put_in(source, specs, seed=seed, mapping=map_text)
+    source = load(data, root=root, reading=reading)
+    drawn = put_in(source, specs, seed=seed, mapping=map_text)
     drawing = None if picture is None else _draw(drawn)
     drawn.save(out)
     if picture is not None and drawing is not None:

@@ -22,7 +22,6 @@ def predict(
     debug: options.Debug = False,
 ) -> None:
     """Say what each sample is: key, predicted, and one probability column per class."""
-    from thresher.cli.train import told
     from thresher.data import Reading
     from thresher.data.delimited import as_csv
     from thresher.result import load
@@ -32,8 +31,7 @@ def predict(
     trained = Reading(**result.run["request"]["reading"])
     said: dict[str, Any] = {"path": path, "text": text, "id": id_column, "skip_bad": skip_bad or None}
     reading = dataclasses.replace(trained, **{name: value for name, value in said.items() if value is not None})
-    with told():
-        table = result.predictions(data, reading=reading, root=root)
+    table = result.predictions(data, reading=reading, root=root)
     content = as_csv(table)
     if out is None:
         typer.echo(content, nl=False)

@@ -16,13 +16,11 @@ def report(
     debug: options.Debug = False,
 ) -> None:
     """Write the report of a run again, or one report over several runs."""
-    from thresher.cli.train import told
     from thresher.reporting import compare
     from thresher.result import load
 
     path = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
     if out is not None or len(runs) > 1:
         refuse_existing(path)
-    with told():
-        compare([load(run) for run in runs], path, root=root)
+    compare([load(run) for run in runs], path, root=root)
     typer.echo(str(path))

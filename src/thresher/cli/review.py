@@ -53,7 +53,6 @@ def review(
     if len(sources) > 1 or out is not None:
         what = "--out belongs to --merge" if out is not None else f"{len(sources)} sources are given"
         raise UsageError(f"{what}: review one run or one table of issues at a time")
-    from thresher.cli.train import told
     from thresher.data import Reading
     from thresher.review.opening import Wish, opened
     from thresher.review.serve import listen
@@ -71,7 +70,7 @@ def review(
         blind=blind,
         hide=hide,
     )
-    with place, told():
+    with place:
         _refuse_idle(wish)
         found = opened(wish)
         with found.log:

@@ -47,7 +47,6 @@ def study(
     _check(epochs, seed, jobs)
     device = _device(device)
     begin(folder, {"study": name, "full": full, "seed": seed})
-    from thresher.cli.train import told
     from thresher.engine.checkpoint import Interrupted
     from thresher.studies.lab import Lab
 
@@ -56,9 +55,8 @@ def study(
     started = time.monotonic()
     again = _command(name, full=full, epochs=epochs, seed=seed, out=out)
     try:
-        with told():
-            outcome = do(lab)
-            page = _write(outcome, lab, again)
+        outcome = do(lab)
+        page = _write(outcome, lab, again)
     except (KeyboardInterrupt, Interrupted):
         raise Interrupted(f"stopped; go on with: {again}") from None
     finally:

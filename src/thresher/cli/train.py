@@ -1,9 +1,7 @@
 """`thresher train`."""
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,21 +110,20 @@ def execute(
     from thresher.cli.progress import Progress, Reads
     from thresher.engine.runtime import is_main_process
 
-    with told():
-        reads = Reads(quiet)
-        if "resume" in arguments:
-            rest = {key: value for key, value in arguments.items() if key != "resume"}
-            job = jobs.resumed(arguments["resume"], **rest, progress=reads)
-        else:
-            job = jobs.prepare(**arguments, progress=reads)
-        reads.done()
-        if dry_run:
-            typer.echo(json.dumps(plan(job), indent=1) if as_json else _in_words(plan(job)))
-            return None
-        if not quiet and is_main_process():
-            typer.echo(starting(job), err=True)
-        progress = Progress(job.options.epochs, quiet=quiet, folds=job.request.cross_fit)
-        result = training.train(job, progress)
+    reads = Reads(quiet)
+    if "resume" in arguments:
+        rest = {key: value for key, value in arguments.items() if key != "resume"}
+        job = jobs.resumed(arguments["resume"], **rest, progress=reads)
+    else:
+        job = jobs.prepare(**arguments, progress=reads)
+    reads.done()
+    if dry_run:
+        typer.echo(json.dumps(plan(job), indent=1) if as_json else _in_words(plan(job)))
+        return None
+    if not quiet and is_main_process():
+        typer.echo(starting(job), err=True)
+    progress = Progress(job.options.epochs, quiet=quiet, folds=job.request.cross_fit)
+    result = training.train(job, progress)
     if not is_main_process():
         return None
     progress.done()
@@ -139,21 +136,6 @@ def execute(
         summary["issues"] = str(copy_to)
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
     return summary
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Warnings as lines on standard error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *rest: _tell(message)
-        yield
-
-
-def _tell(message: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
-    for sentence in getattr(message, "sentences", ()):  # of images that were left out
-        typer.echo(f"  {sentence}", err=True)
 
 
 def own_options(context: typer.Context) -> list[str]:
