@@ -129,6 +129,8 @@ def loop(told: dict[str, Any], cls: type) -> Iterator[str]:
         return
     assigned = {"loss": "criterion", "optimizer": "optimizer"}[told["drop_in"]]
     call = "\nloss = criterion(logits, labels, index)  # index: row numbers of the samples"
+    if getattr(cls, "mixes", False):
+        call = f"\ninputs, labels = criterion.mix(inputs, labels)  # before logits = net(inputs){call}"
     imports = "import thresher as th" if told["drop_in"] == "loss" else "import torch\n\nimport thresher as th"
     yield f"```python\n{imports}\n\n{assigned} = {told['drop_in_line']}{call if told['drop_in'] == 'loss' else ''}\n```"
     if told["drop_in_with"]:

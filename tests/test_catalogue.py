@@ -42,6 +42,8 @@ def test_drop_in_lines_run(name: str) -> None:
     made = eval(line, {"th": th, "torch": torch, "net": net})  # noqa: S307
     logits, labels, index = net(torch.randn(2, 4)), torch.tensor([1, 2]), torch.tensor([7, 5])
     if told["drop_in"] == "loss":
+        if "inputs" in told["slots"]:
+            _, labels = made.mix(torch.randn(2, 4), labels)
         made(logits, labels, index).backward()
     else:
         torch.nn.functional.cross_entropy(logits, labels).backward()

@@ -80,8 +80,8 @@ def test_code_runs(name: str) -> None:
     for block in blocks(name, "python"):
         logits = torch.zeros(2, 10, requires_grad=True)
         labels, index = torch.tensor([1, 2]), torch.tensor([7, 5])
-        code = block.replace("=...", "=torch.eye(10)")
-        exec(code, {"torch": torch, "net": torch.nn.Linear(3, 2), "logits": logits, "labels": labels, "index": index})
+        given = {"inputs": torch.zeros(2, 3), "logits": logits, "labels": labels, "index": index}
+        exec(block.replace("=...", "=torch.eye(10)"), {"torch": torch, "net": torch.nn.Linear(3, 2), **given})
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if blocks(name, "pycon")])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import thresher as th
 from thresher.engine.drop_in import MethodLoss
 from thresher.errors import ThresherError, UsageError
+from thresher.parts.mixup import mixing_weight
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.1], [0.3, 0.2, 0.9]])
 LABELS, ROWS = torch.tensor([0, 2]), torch.tensor([4, 1])
@@ -120,7 +121,6 @@ def test_suspects_and_suggestions() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("mixup", "mixup cannot be a loss: it changes what goes into the network"),
         ("cdr", "cdr cannot be a loss: it works on gradients: use th.as_optimizer"),
         ("co_teaching", "co_teaching cannot be a loss: it needs its own networks"),
         ("dividemix", "dividemix cannot be a loss"),
@@ -273,7 +273,7 @@ def test_what_the_methods_refuse_is_refused_when_it_is_wrapped() -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (torch.tensor([[0], [1]]), "give int64 .B., or soft targets of the logits' shape .2, 3."),
+        (torch.tensor([[0], [1]]), "give int64 .B., or soft targets .2, 3."),
         (torch.tensor([[1, 0, 0], [0, 1, 0]]), "the type torch.int64: give int64"),
         (torch.full((1, 3), 1 / 3), "labels have the shape .1, 3."),
         (torch.tensor([[1.5, -0.5, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
@@ -302,3 +302,26 @@ def test_penalties_on_plain_leaves_and_on_the_way_up(name: str) -> None:
     assert weight.tolist() == [[0.5, 0.5], [0.5, 0.5]]
     with pytest.raises(UsageError, match=f"{name} shrinks weights, and maximize=True would make them grow"):
         th.as_optimizer(th.method(name), torch.optim.SGD([weight], lr=1.0, maximize=True))
+
+
+def test_samples_are_mixed_before_the_network() -> None:
+    criterion = th.as_loss([th.method("mixup", alpha=1.0), th.method("gce")], num_samples=4, num_classes=3)
+    x, labels, index = torch.arange(8.0).view(4, 2), torch.tensor([0, 2, 1, 1]), torch.arange(4)
+    with pytest.raises(ThresherError, match=r"before it, call inputs, labels = loss\.mix"):
+        criterion(torch.zeros(4, 3), labels, index)
+    torch.manual_seed(0)
+    mixed, target = criterion.mix(x, labels)
+    torch.manual_seed(0)
+    weight = mixing_weight(1.0).item()
+    partner = torch.randperm(4)
+    assert torch.equal(mixed, weight * x + (1 - weight) * x[partner])
+    assert torch.equal(target, weight * torch.eye(3)[labels] + (1 - weight) * torch.eye(3)[labels[partner]])
+    logits = mixed @ torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    whole = th.as_loss(th.method("gce"), num_samples=4, num_classes=3)
+    assert torch.equal(criterion(logits, target, index), whole(logits, target, index))
+    with pytest.raises(ThresherError, match="before it"):  # once per batch
+        criterion(logits, target, index)
+    criterion.eval()
+    assert torch.equal(criterion.mix(x, labels)[0], x)
+    with pytest.raises(UsageError, match="gce mixes nothing"):
+        whole.mix(x, labels)

@@ -166,7 +166,6 @@ def test_losses_combine(trained: Callable[..., tuple[Run, list[Tensor]]], make_r
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("mixup", "changes what goes into the network"),
         ("cdr", "works on gradients: use th.as_optimizer"),
         ("l2rw", "learns from trusted samples"),
         ("aum", "needs its own networks"),

@@ -94,7 +94,7 @@ _CLOSE = 0.01
 
 
 class MethodLoss(nn.Module):
-    """A method as a loss: called with logits, labels and the samples' row numbers.
+    """A method as a loss: called with logits, labels and the samples' row numbers; one that mixes samples, after `mix`.
 
     In training mode it reads and writes the method's tables; in evaluation mode it is plain cross-entropy and touches
     nothing. The tables are buffers: they move with `.to` and travel in `state_dict`.
@@ -134,9 +134,40 @@ class MethodLoss(nn.Module):
         self.method, self.reduction = Combination(methods), reduction
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         self.run = ForeignRun(self, num_samples, num_classes, seed, self.method)
-        self._labelled = labels is not None
+        self._labelled, self._mixed = labels is not None, False
         if labels is not None:
             self.run.given = _checked_labels(labels, num_samples, num_classes)
+
+    def mix(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the network and what it is to say, for methods that mix samples: before the forward pass.
+
+        Args:
+            inputs: ``[B, ...]``.
+            labels: int64 ``[B]``, or soft targets ``[B, C]``.
+
+        Returns:
+            Mixed inputs, and soft targets ``[B, C]`` to be handed on as labels; in evaluation mode nothing is mixed.
+
+        Raises:
+            UsageError: the method mixes nothing.
+            ThresherError: labels that do not fit.
+
+        Example:
+            >>> import thresher as th
+            >>> criterion = th.as_loss(th.method("mixup", alpha=1.0), num_samples=100, num_classes=3)
+            >>> inputs, targets = criterion.mix(torch.ones(2, 4), torch.tensor([0, 2]))
+            >>> inputs.shape, targets.sum(1).tolist()
+            (torch.Size([2, 4]), [1.0, 1.0])
+        """
+        if not self.method.fills("inputs"):
+            raise UsageError(f"{self.method.name} mixes nothing: hand inputs and labels on as they are")
+        target = self._target(labels, len(inputs)).to(inputs.device)
+        self._mixed = True
+        if not self.training:
+            return inputs, target
+        batch = Batch(torch.arange(len(inputs), device=inputs.device), target.argmax(1), {})
+        step = self.method.inputs(Step(cast(Run, self.run), batch, target, inputs=(inputs,)))
+        return step.inputs[0], step.target
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -155,11 +186,21 @@ class MethodLoss(nn.Module):
         """
         logits = logits.float()
         with torch.autocast(logits.device.type, enabled=False):
-            target = self._target(labels, logits)
+            if logits.ndim != 2 or logits.shape[1] != self.run.classes:
+                raise ThresherError(
+                    f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed"
+                )
+            target = self._target(labels, len(logits))
             if not self.training:
                 return self._reduce(cross_entropy(logits, target), 0.0)
             if index is None:
                 raise ThresherError("this loss keeps a row per sample: call it with (logits, labels, index)")
+            if self.method.fills("inputs") and not self._mixed:
+                raise ThresherError(
+                    f"{self.method.name} changes what goes into the network: before it, call inputs, labels = "
+                    "loss.mix(inputs, labels)"
+                )
+            self._mixed = False
             index = self._checked_index(index, len(logits)).to(logits.device)
             hard = labels.argmax(1) if labels.ndim == 2 else labels
             step = Step(
@@ -186,36 +227,31 @@ class MethodLoss(nn.Module):
         losses = losses + penalty
         return losses.sum() if self.reduction == "sum" else losses
 
-    def _target(self, labels: Tensor, logits: Tensor) -> Tensor:
-        if logits.ndim != 2 or logits.shape[1] != self.run.classes:
-            raise ThresherError(
-                f"the logits have the shape {tuple(logits.shape)}, and [B, {self.run.classes}] is needed"
-            )
+    def _target(self, labels: Tensor, size: int) -> Tensor:
+        """Soft targets ``[B, C]`` of labels that fit."""
         if labels.ndim != 2:
-            return self._one_hot(labels, logits)
-        if labels.shape != logits.shape or not labels.is_floating_point():
+            return self._one_hot(labels, size)
+        shape = (size, self.run.classes)
+        if labels.shape != shape or not labels.is_floating_point():
             raise ThresherError(
                 f"labels have the shape {tuple(labels.shape)} and the type {labels.dtype}: give int64 [B], or soft "
-                f"targets of the logits' shape {tuple(logits.shape)}"
+                f"targets {list(shape)}"
             )
         target = labels.float()
         if labels.device.type == "cpu" and ((target < 0).any() or ((target.sum(1) - 1).abs() > _CLOSE).any()):
             raise ThresherError("a row of soft targets is no distribution: its numbers must be from 0, and add up to 1")
         return target
 
-    def _one_hot(self, labels: Tensor, logits: Tensor) -> Tensor:
-        if labels.shape != logits.shape[:1] or labels.is_floating_point():
+    def _one_hot(self, labels: Tensor, size: int) -> Tensor:
+        if labels.shape != (size,) or labels.is_floating_point():
             raise ThresherError(
-                f"labels have the shape {tuple(labels.shape)} and the type {labels.dtype}, and {len(logits)} whole "
+                f"labels have the shape {tuple(labels.shape)} and the type {labels.dtype}, and {size} whole "
                 "numbers are needed"
             )
-        if (
-            labels.device.type == "cpu"
-            and len(labels)
-            and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]
-        ):
-            raise ThresherError(f"a label is outside 0..{logits.shape[1] - 1}")
-        return one_hot(labels, logits.shape[1]).float()
+        classes = self.run.classes
+        if labels.device.type == "cpu" and size and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ThresherError(f"a label is outside 0..{classes - 1}")
+        return one_hot(labels, classes).float()
 
     def _checked_index(self, index: Tensor, length: int) -> Tensor:
         """Row numbers that can be written; on CUDA a bad one stops the device instead of being waited for."""
@@ -295,8 +331,9 @@ def check_drop_in(methods: Sequence[Method], allowed: frozenset[str], what: str)
             raise UsageError(f"{name} cannot be {what}: it learns from trusted samples, which only a run can show it")
         if getattr(method, "networks", 1) > 1 or getattr(method, "extra_classes", 0):
             raise UsageError(f"{name} cannot be {what}: it needs its own networks; use th.fit")
+        shown = {"inputs"} if getattr(method, "mixes", False) and "target" in allowed else set()  # by `MethodLoss.mix`
         for slot in filled_slots(method):
-            if slot not in allowed and slot not in getattr(method, "by_hand", ()):
+            if slot not in allowed | shown and slot not in getattr(method, "by_hand", ()):
                 raise UsageError(f"{name} cannot be {what}: it {_WHY.get(slot, 'works on the loss: use th.as_loss')}")
 
 
