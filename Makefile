@@ -25,7 +25,7 @@ export UV_SYSTEM_CERTS ?= 1
 endif
 # Where Python is told to keep no compiled files, each process compiles torch again: 5 of the 8 seconds of its start.
 export PYTHONDONTWRITEBYTECODE :=
-export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/.pycache
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.pycache
 
 .PHONY: help setup demo test lint format browser
 
