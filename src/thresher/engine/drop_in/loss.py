@@ -1,7 +1,6 @@
-"""Methods in training loops that are not ours: as a loss module, or around an optimiser."""
+"""Methods as a loss module, in training loops that are not ours."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,84 +9,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from thresher.engine.combine import Combination, cross_entropy
-from thresher.engine.method import Method, check_classes, check_optimizer, filled_slots, name_of, to_be_given
+from thresher.engine.drop_in.legal import LOSS_SLOTS, check_drop_in
+from thresher.engine.drop_in.run import ForeignRun
+from thresher.engine.method import Method, check_classes, filled_slots, name_of, to_be_given
 from thresher.engine.run import Run
-from thresher.engine.runtime import Runtime
 from thresher.engine.step import Batch, Outputs, Step
-from thresher.engine.table import Fill, Project, Table, allocate, fill_rows, shape_of
 from thresher.errors import ThresherError, UsageError
-
-LOSS_SLOTS = frozenset({"target", "loss", "weight", "penalty", "observe", "suspicion", "suggestion"})
-OPTIMIZER_SLOTS = frozenset({"gradient", "suspicion", "suggestion"})
-_WHY = {
-    "prepare": "changes labels before the first epoch",
-    "between": "works between epochs",
-    "trust": "chooses the samples of an epoch",
-    "inputs": "changes what goes into the network",
-    "gradient": "works on gradients: use th.as_optimizer",
-    "epoch": "runs its own epoch",
-    "predictors": "chooses which networks predict",
-    "fits": "needs several trainings",
-}
-
-
-class ForeignRun:
-    """What stands for the run in a foreign loop: its tables are the buffers of the loss module.
-
-    Attributes:
-        size: N.
-        classes: number of classes; `outputs` is the same.
-        seed: of first table values.
-        seen: samples trained on so far; `when` is that in passes over the data.
-    """
-
-    def __init__(self, module: nn.Module, size: int, classes: int, seed: int, method: Combination) -> None:
-        self.module, self.size, self.classes, self.outputs, self.seed = module, size, classes, classes, seed
-        self.method, self.runtime, self.share = method, Runtime(), 1.0
-        self.seen, self.given = 0, torch.zeros(size, dtype=torch.int64)
-        self._tables: dict[str, Table] = {}
-
-    @property
-    def when(self) -> float:
-        """Passes over the data so far."""
-        return self.seen / self.size
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean over ranks; a foreign loop has one."""
-        return values
-
-    def table(
-        self,
-        name: str,
-        width: int | tuple[int, ...] | None = None,
-        fill: Fill = 0.0,
-        dtype: torch.dtype = torch.float32,
-        rate: float = 0.0,
-        project: Project | None = None,
-    ) -> Table:
-        """The table of that name around its buffer; see `Run.table`."""
-        key = buffer_name(name)
-        if key not in self.module._buffers:
-            device = next(iter(self.module.buffers())).device
-            room = allocate(shape_of(self.size, width), dtype, device)
-            self.module.register_buffer(key, fill_rows(room, torch.arange(self.size, device=device), fill))
-        rows = cast(Tensor, self.module._buffers[key])
-        table = self._tables.get(name)
-        if table is None or table.rows.device != rows.device:
-            table = self._tables[name] = Table(name, rows, size=self.size)
-        table.rows, table.rate, table.project = rows, rate or table.rate, project or table.project
-        return table
-
-
-def buffer_name(table: str) -> str:
-    """The key of a table in the module's `state_dict`, which may hold no dots.
-
-    Example:
-        >>> buffer_name("elr_target.0")
-        'table_elr_target_0'
-    """
-    return "table_" + table.replace(".", "_")
-
 
 _CLOSE = 0.01
 """How far soft targets may be from adding up to 1: what half precision makes of many classes."""
@@ -319,24 +246,6 @@ def _checked_labels(labels: Tensor, size: int, classes: int) -> Tensor:
     return labels.to(torch.int64)
 
 
-def check_drop_in(methods: Sequence[Method], allowed: frozenset[str], what: str) -> None:
-    """Refuse methods that do more than a drop-in can.
-
-    Raises:
-        UsageError: with the reason.
-    """
-    for method in methods:
-        name = name_of(method)
-        if getattr(method, "needs_trusted", False):
-            raise UsageError(f"{name} cannot be {what}: it learns from trusted samples, which only a run can show it")
-        if getattr(method, "networks", 1) > 1 or getattr(method, "extra_classes", 0):
-            raise UsageError(f"{name} cannot be {what}: it needs its own networks; use th.fit")
-        shown = {"inputs"} if getattr(method, "mixes", False) and "target" in allowed else set()  # by `MethodLoss.mix`
-        for slot in filled_slots(method):
-            if slot not in allowed | shown and slot not in getattr(method, "by_hand", ()):
-                raise UsageError(f"{name} cannot be {what}: it {_WHY.get(slot, 'works on the loss: use th.as_loss')}")
-
-
 def as_loss(
     method: Method | Sequence[Method],
     num_samples: int,
@@ -355,124 +264,3 @@ def as_loss(
         0.3617
     """
     return MethodLoss(method, num_samples, num_classes, labels, reduction, seed)
-
-
-class _Held(nn.Module):
-    """The very tensors that an optimiser holds, as a module: leaves that are no `nn.Parameter`, too."""
-
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        super().__init__()
-        self._tensors = tuple(tensors)
-
-    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """The tensors."""
-        return iter(cast("tuple[nn.Parameter, ...]", self._tensors))
-
-
-class MethodOptimizer(torch.optim.Optimizer):
-    """A torch optimiser whose gradients pass through methods first; everything else is the wrapped optimiser's.
-
-    It stands for the run in the slot `gradient`. Groups, state and `state_dict` are the wrapped optimiser's: schedulers
-    work on either, and what was saved without the methods can be loaded with them, and the other way round.
-
-    Args:
-        methods: that fill the slot `gradient`.
-        optimizer: any of torch's, with its parameters and settings.
-        seed: of the methods' draws.
-
-    Raises:
-        UsageError: a method does more than change gradients, or contradicts the optimiser's settings.
-    """
-
-    def __init__(self, methods: Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0) -> None:
-        check_drop_in(methods, OPTIMIZER_SLOTS, "an optimiser")
-        self.method, self.optimizer = Combination(methods), optimizer
-        self.seed, self._when = seed, float("nan")
-        super().__init__(optimizer.param_groups, optimizer.defaults)
-        self._follow()
-
-    @property
-    def when(self) -> float:
-        """The fractional epoch, for methods whose strength changes over training: set it in the loop.
-
-        Raises:
-            UsageError: a method asks for it, and the loop has not set it.
-        """
-        if math.isnan(self._when):
-            raise UsageError(
-                f"{self.method.name} changes over the training: set the optimiser's `when` to the epoch, counted "
-                "from 0, before its first step"
-            )
-        return self._when
-
-    @when.setter
-    def when(self, epoch: float) -> None:
-        """Tell the fractional epoch, from 0."""
-        self._when = float(epoch)
-
-    def optimizer_of(self, module: nn.Module) -> torch.optim.Optimizer:
-        """The wrapped optimiser, whatever the module; see `Run.optimizer_of`."""
-        return self.optimizer
-
-    def _follow(self) -> None:
-        """Show the wrapped optimiser's groups and state as ours, and ask the methods whether they can work with it."""
-        self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
-        self._weights = _Held([p for group in self.param_groups for p in group["params"]])
-        for method in self.method.methods:
-            check_optimizer(method, self.optimizer)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of the wrapped optimiser on the methods' gradients.
-
-        Args:
-            closure: computes the loss and its gradients and returns the loss, as torch's optimisers take it.
-
-        Returns:
-            What the closure returned, or None.
-        """
-        if closure is None:
-            self.method.gradient(cast(Run, self), self._weights)
-            return self.optimizer.step()
-
-        def evaluate() -> Any:
-            loss = closure()
-            self.method.gradient(cast(Run, self), self._weights)
-            return loss
-
-        return self.optimizer.step(evaluate)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The wrapped optimiser's, and `when` where the loop has set it."""
-        return self.optimizer.state_dict() | ({} if math.isnan(self._when) else {"when": self._when})
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Into the wrapped optimiser."""
-        self.optimizer.load_state_dict(state_dict)
-        self._when = state_dict.get("when", self._when)
-        self._follow()
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """To the wrapped optimiser; during our own construction the groups are there already."""
-        if hasattr(self, "_weights"):
-            self.optimizer.add_param_group(param_group)
-            try:
-                self._follow()
-            except UsageError:
-                self.optimizer.param_groups.pop()
-                self._follow()
-                raise
-        else:
-            super().add_param_group(param_group)
-
-
-def as_optimizer(method: Method | Sequence[Method], optimizer: torch.optim.Optimizer, seed: int = 0) -> MethodOptimizer:
-    """Put methods that work on gradients between a loop's `backward` and its optimiser; see `MethodOptimizer`.
-
-    Example:
-        >>> import thresher as th
-        >>> net = nn.Linear(4, 2)
-        >>> optimizer = th.as_optimizer(th.method("cdr", noise_rate=0.4), torch.optim.SGD(net.parameters(), lr=0.1))
-        >>> net(torch.ones(1, 4)).sum().backward()
-        >>> optimizer.step()
-    """
-    return MethodOptimizer(tuple(method) if isinstance(method, Sequence) else (method,), optimizer, seed)
