@@ -258,8 +258,10 @@ def _l1_claims(lab: Lab, trained: Mapping[str, Trained]) -> list[Claim]:
             f"best minus the last ten epochs at tau {low:g}: "
             + ", ".join(f"{drop:.1f} points with {name}" for name, drop in drops.items())
             + f"; last ten {l1.last10:.1%} and {l2.last10:.1%}",
-            prevents,
-            "With L1 of 0.001 it loses less than 3 points, and less than half of what it loses with L2."
+            prevents if drops["L2"] >= 1 else None,
+            "With L2 it loses less than a point, so that there is nothing to prevent."
+            if drops["L2"] < 1
+            else "With L1 of 0.001 it loses less than 3 points, and less than half of what it loses with L2."
             if prevents
             else "With L1 of 0.001 it loses 3 points or more, or more than half of what it loses with L2.",
         ),
@@ -277,10 +279,20 @@ def _l1_claims(lab: Lab, trained: Mapping[str, Trained]) -> list[Claim]:
 
 
 def _criteria_claims(trained: Mapping[str, Trained], kinks: Mapping[str, float]) -> list[Claim]:
-    return [_settles_claim(trained), _collapse_claim(trained), _kink_claim(trained, kinks)]
+    early = _too_early(trained, kinks)
+    return [_settles_claim(trained, early), _collapse_claim(trained, early), _kink_claim(trained, kinks)]
 
 
-def _settles_claim(trained: Mapping[str, Trained]) -> Claim:
+def _too_early(trained: Mapping[str, Trained], kinks: Mapping[str, float]) -> str:
+    """Why what happens when weights vanish cannot be judged; empty where the first ones have."""
+    epochs = min(len(trained[f"A-{tau:g}"].history) for tau in _taus(trained, "A"))
+    first = min(kinks.values())
+    if epochs >= first:
+        return ""
+    return f"After {epochs} epochs no weight has vanished by decay alone; the first would at epoch {first:.0f}."
+
+
+def _settles_claim(trained: Mapping[str, Trained], early: str) -> Claim:
     curves = {tau: trained[f"A-{tau:g}"].history["effective"].to_numpy() for tau in _taus(trained, "A")}
     ends = {tau: float(curve[-1]) for tau, curve in curves.items()}
     moves = {tau: float(curve[-1] - curve[-1 - len(curve) // 10]) for tau, curve in curves.items()}
@@ -291,8 +303,9 @@ def _settles_claim(trained: Mapping[str, Trained]) -> Claim:
         "With criterion A effective parameters settle at the critical share.",
         "about tau of all, says the source; its code keeps 1 - tau",
         "last epoch: " + ", ".join(f"{end:.0%} at tau {tau:g}" for tau, end in ends.items()),
-        settled and near,
-        ("They settle" if settled else "They still move by more than 2 points in the last tenth of the epochs")
+        None if early else settled and near,
+        early
+        or ("They settle" if settled else "They still move by more than 2 points in the last tenth of the epochs")
         + (
             ", within 10 points of 1 - tau, and not at tau."
             if near
@@ -303,7 +316,7 @@ def _settles_claim(trained: Mapping[str, Trained]) -> Claim:
     )
 
 
-def _collapse_claim(trained: Mapping[str, Trained]) -> Claim:
+def _collapse_claim(trained: Mapping[str, Trained], early: str) -> Claim:
     taus = _taus(trained, "A")
     last = {letter: [trained[f"{letter}-{tau:g}"].last for tau in taus] for letter in _CRITERIA}
     plain = trained["cross-entropy"].last
@@ -318,8 +331,9 @@ def _collapse_claim(trained: Mapping[str, Trained]) -> Claim:
         "A holds, B and C collapse",
         f"last test accuracy at tau {_named(taus)}: "
         + "; ".join(f"{letter} " + ", ".join(f"{value:.0%}" for value in values) for letter, values in last.items()),
-        bool(falls) and holds_up == taus,
-        f"A ends no more than 5 points below cross-entropy at tau {_named(holds_up)}; both B and C end more than "
+        None if early else bool(falls) and holds_up == taus,
+        early
+        or f"A ends no more than 5 points below cross-entropy at tau {_named(holds_up)}; both B and C end more than "
         f"10 points below A at tau {_named(falls)}.",
     )
 
