@@ -18,8 +18,8 @@ def test_normalised_rows_sum_to_one(values: list[float]) -> None:
 
 
 def test_tiny_sums_and_zeros() -> None:
-    rows = normalise(torch.tensor([[1e-30, 3e-30], [0.0, 0.0]]))
-    assert rows.tolist() == [pytest.approx([0.25, 0.75]), [0.5, 0.5]]
+    rows = normalise(torch.tensor([[1e-30, 3e-30], [0.0, 0.0], [0.0, 1e-45]]))
+    assert rows.tolist() == [pytest.approx([0.25, 0.75]), [0.5, 0.5], [0.5, 0.5]]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -5,14 +5,16 @@ from torch import Tensor
 
 
 def normalise(rows: Tensor) -> Tensor:
-    """Rows ``[..., C]`` of non-negative numbers, scaled to sum 1; rows of zeros become uniform.
+    """Rows ``[..., C]`` of non-negative numbers, scaled to sum 1; rows of zeros, or of next to nothing, become uniform.
 
     Example:
         >>> normalise(torch.tensor([[1.0, 3.0], [0.0, 0.0]])).tolist()
         [[0.25, 0.75], [0.5, 0.5]]
     """
-    total = rows.sum(-1, keepdim=True)  # of zeros only; a NaN stays one, so that tables can refuse it
-    return torch.where(total == 0, 1 / rows.shape[-1], rows / total.clamp_min(torch.finfo(rows.dtype).tiny))
+    tiny = torch.finfo(rows.dtype).tiny
+    total = rows.sum(-1, keepdim=True)
+    # Below the smallest normal number a quotient is no share any more. A NaN stays one, so that tables can refuse it.
+    return torch.where(total < tiny, 1 / rows.shape[-1], rows / total.clamp_min(tiny))
 
 
 def sharpen(rows: Tensor, temperature: float) -> Tensor:
