@@ -95,6 +95,13 @@ def test_other_settings_are_not_mixed_into_one_file(suite: Suite, workplace: Pat
         trained(other, workplace / "toy.json")
 
 
+def test_settings_that_json_writes_differently_are_the_same(suite: Suite, workplace: Path) -> None:
+    matrix = ((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8))
+    given = replace(suite, seeds=(0,), methods={"forward": {"method": "forward_correction", "matrix": matrix}})
+    assert len(trained(given, workplace / "toy.json")[1]) == 2
+    assert trained(given, workplace / "toy.json")[1] == []
+
+
 def test_a_place_that_is_not_there_is_refused_before_training(suite: Suite, workplace: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         trained(suite, workplace / "nowhere" / "toy.json")

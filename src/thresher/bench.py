@@ -97,10 +97,11 @@ def _told(cell: Cell, data: Data) -> Method:
     """The method of a cell; one that asks for the share of wrong labels is told that of the draw, or the rate named."""
     fields = dict(cell.fields)
     asks = "noise_rate" in {p.name for p in hyperparameters(zoo.load(cell.method))}
-    if asks and fields.get("noise_rate", "realised") in ("realised", "nominal"):
+    which = fields.get("noise_rate", "realised")
+    if asks and which in ("realised", "nominal"):
         noise, mapping = [cell.noise] if cell.noise else [], cell.settings.get("mapping")
         drawn = labelled(data, noise=noise, mapping=mapping, seed=cell.seed).noise
-        fields["noise_rate"] = 0.0 if drawn is None else round(getattr(drawn, fields.get("noise_rate", "realised")), 3)
+        fields["noise_rate"] = 0.0 if drawn is None else round(getattr(drawn, which), 3)
     return zoo.method(cell.method, **fields)
 
 
@@ -212,7 +213,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str, int]:
 def _document(suite: Suite, out: Path, command: str) -> dict[str, Any]:
     """A new document, or the one to go on with."""
     blocks = [{key: value for key, value in block.items() if key != "seeds"} for block in suite.blocks]
-    fresh = {
+    content = {
         "benchmark": suite.name,
         "title": suite.title,
         "protocol": suite.protocol,
@@ -220,19 +221,21 @@ def _document(suite: Suite, out: Path, command: str) -> dict[str, Any]:
         "date": "",
         "machine": machine(),
         "blocks": blocks,
-        "methods": {label: dict(fields) for label, fields in suite.methods.items()},
+        "methods": suite.methods,
         "published": [dict(one) for one in suite.published],
         "rows": [],
     }
+    fresh: dict[str, Any] = json.loads(json.dumps(content))  # as it will be read again
     if not out.exists():
         if not out.parent.is_dir():
             raise UsageError(f"there is no folder {out.parent} for {out.name}: make it, or name a file elsewhere")
         return fresh
     try:
         old = json.loads(out.read_text(encoding="utf-8"))
-        same = old["benchmark"] == suite.name and old["blocks"] == json.loads(json.dumps(blocks))
-        methods = {**json.loads(json.dumps(fresh["methods"])), **old.get("methods", {})}
-        same = same and {label: methods[label] for label in suite.methods} == fresh["methods"]
+        same = (old["benchmark"], old["blocks"]) == (suite.name, fresh["blocks"])
+        before = old.get("methods", {})  # of other rows of the table, too
+        methods = {**before, **fresh["methods"]}
+        same = same and {**methods, **before} == methods
         rows = [row for row in old["rows"] if _key(row)]
     except (ValueError, LookupError, TypeError, OSError) as error:
         raise UsageError(f"{out} is there, and holds no results of a suite: name another file with --out") from error

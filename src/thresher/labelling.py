@@ -105,9 +105,8 @@ def put_in(data: Data, specs: Sequence[str], *, seed: int, mapping: str | None =
     """
 
     def posterior() -> np.ndarray:
-        from thresher.findings.posterior import (
-            out_of_sample,  # it knows of trainings, which need not be imported before
-        )
+        # It knows of trainings, which need not be imported before.
+        from thresher.findings.posterior import out_of_sample
 
         return out_of_sample(data, seed, device)
 

@@ -1,6 +1,7 @@
 """What the drop-ins themselves check and keep; that they equal the engine is tested with the methods."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -278,6 +279,7 @@ def test_what_the_methods_refuse_is_refused_when_it_is_wrapped() -> None:
         (torch.full((1, 3), 1 / 3), "labels have the shape .1, 3."),
         (torch.tensor([[1.5, -0.5, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
         (torch.tensor([[0.5, 0.2, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
+        (torch.tensor([[math.nan, 0.2, 0.0], [1.0, 0.0, 0.0]]), "a row of soft targets is no distribution"),
         (torch.tensor([0, 1, 2]), "2 whole numbers are needed"),
         (torch.tensor([0.0, 1.0]), "2 whole numbers are needed"),
     ],
@@ -323,5 +325,8 @@ def test_samples_are_mixed_before_the_network() -> None:
         criterion(logits, target, index)
     criterion.eval()
     assert torch.equal(criterion.mix(x, labels)[0], x)
+    criterion.train()
+    with pytest.raises(ThresherError, match="before it"):  # what was asked in evaluation mode is not mixed
+        criterion(logits, target, index)
     with pytest.raises(UsageError, match="gce mixes nothing"):
         whole.mix(x, labels)

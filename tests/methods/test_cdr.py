@@ -541,6 +541,19 @@ def test_what_cannot_keep_a_weight_still_and_what_cannot_be_ranked_is_refused() 
         th.as_optimizer(CDR(), torch.optim.SGD(table.parameters(), 0.1)).step()
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_paper_keeps_single_numbers_still_too(kind: Any) -> None:
+    scale, weight = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.ones(3))
+    more = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+    optimizer = th.as_optimizer(CDR(0.5, mode="paper", strength=0.0), kind([scale, weight], lr=0.1, **more))
+    scale.grad, weight.grad = torch.tensor(9.0), torch.tensor([8.0, 0.1, 0.1])
+    optimizer.step()  # the number is critical, and gets a running mean
+    before = scale.item()
+    scale.grad, weight.grad = torch.tensor(0.1), torch.tensor([8.0, 9.0, 0.1])
+    optimizer.step()
+    assert scale.item() == before
+
+
 def test_paper_refuses_what_might_move_weights_under_another_name() -> None:
     class Averaged(torch.optim.ASGD):
         pass

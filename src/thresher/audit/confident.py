@@ -147,11 +147,11 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
         >>> likely_class(np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]), np.array([0.6, 0.7]))
         array([ 0, -1,  1])
     """
-    rows_of_all = list(blocks(probabilities))
+    parts = list(blocks(probabilities))
     classes = probabilities.shape[1]
     result = np.full(len(probabilities), -1)
     # A row of few classes is too short for numpy's loops: whole blocks are compared as one row.
-    low = np.tile(thresholds - _CLOSE, len(probabilities[rows_of_all[0]]) if rows_of_all else 0)
+    low = np.tile(thresholds - _CLOSE, len(probabilities[parts[0]]) if parts else 0)
 
     def one(rows: slice) -> None:
         block, best = precise(probabilities[rows]), result[rows]
@@ -160,7 +160,7 @@ def likely_class(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarra
         torn = row[1:][row[1:] == row[:-1]]  # between several classes
         best[torn] = block[torn].argmax(axis=1)
 
-    share(one, rows_of_all)
+    share(one, parts)
     return result
 
 

@@ -1,6 +1,5 @@
 """`thresher correct`."""
 
-import contextlib
 import json
 import shlex
 import warnings
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thresher.errors import ThresherError, UsageError
+from thresher.errors import UsageError
 
 
 def correct(
@@ -147,15 +146,18 @@ def _limit(text: str) -> float:
 
 def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping[str, Any] | None:
     """People's current decisions by key, of the files that were named, or of the run; None where there are none."""
-    from thresher.decisions import NAME, merge
+    from thresher.decisions import NAME, merge, waiting
     from thresher.decisions.agreement import disagreeing
 
+    if policy != "review" and not files:
+        unread = None if run is None else waiting(run)
+        if unread is not None:
+            sentence = f"which {policy} does not look at: --policy review --then {policy} does"
+            warnings.warn(f"{unread} holds decisions, {sentence}", stacklevel=2)
+        return None
     if not files and (run is None or not (run / NAME).is_file()):
         return None
     named = files or [Path(str(run)) / NAME]
-    if policy != "review" and not files:
-        _warn_of_unread(named[0], policy)
-        return None
     state = merge(named)
     found = state.decided()
     if not found:
@@ -165,16 +167,6 @@ def _decided(policy: str, files: list[Path] | None, run: Path | None) -> Mapping
     if count := disagreeing(state):
         warnings.warn(f"people decided {count:,} samples differently: the latest decision of each counts", stacklevel=2)
     return found
-
-
-def _warn_of_unread(path: Path, policy: str) -> None:
-    """Say that people's decisions are there and have no part; where they cannot be read, that is no matter here."""
-    from thresher.decisions import merge
-
-    with contextlib.suppress(ThresherError):
-        if merge([path]).decided():
-            sentence = f"which {policy} does not look at: --policy review --then {policy} does"
-            warnings.warn(f"{path} holds decisions, {sentence}", stacklevel=2)
 
 
 def _undo(path: str, as_json: bool, others: Mapping[str, str | None]) -> None:

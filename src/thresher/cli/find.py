@@ -1,6 +1,5 @@
 """`thresher find`."""
 
-import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from thresher.cli import options
 from thresher.cli.files import refuse_existing, write
-from thresher.errors import ThresherError, UsageError
+from thresher.errors import UsageError
 
 EPOCHS, FOLDS = 30, 5
 
@@ -209,6 +208,8 @@ def _refuse_training(typed: dict[str, Any], letters: dict[str, Any]) -> None:
 def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) -> None:
     """What a finished run found, perhaps calibrated on people's decisions."""
     from thresher.cli.train import in_words
+    from thresher.decisions import fold, read, waiting
+    from thresher.findings.stored import FOLDER
     from thresher.result import load
 
     refuse_existing(out)
@@ -216,7 +217,6 @@ def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) 
     if decisions is not None:
         if out is None:
             raise UsageError("the run stays as it is: name the calibrated table with --out FILE.csv")
-        from thresher.decisions import fold, read
         from thresher.findings.again import calibrated
 
         classes = tuple(result.run["data"]["classes"])
@@ -228,18 +228,8 @@ def _of_run(run: Path, decisions: Path | None, out: Path | None, as_json: bool) 
 
         write(out, as_csv(result.finished()))
         summary["issues"] = str(out)
-    if decisions is None:
-        _hint_at_decisions(run)
+    unread = waiting(run) if decisions is None and (run / FOLDER).is_dir() else None
+    if unread is not None:
+        sentence = f"which --decisions {unread} --out FILE.csv would calibrate p_wrong by"
+        typer.echo(f"hint: {unread} holds decisions, {sentence}", err=True)
     typer.echo(json.dumps(summary) if as_json else in_words(result, summary))
-
-
-def _hint_at_decisions(run: Path) -> None:
-    """Say that people's decisions are there, which could calibrate what was found; a damaged file has its say later."""
-    from thresher.decisions import NAME, merge
-    from thresher.findings.stored import FOLDER
-
-    path = run / NAME
-    with contextlib.suppress(ThresherError):
-        if path.is_file() and (run / FOLDER).is_dir() and merge([path]).decided():
-            sentence = f"{path} holds decisions, which --decisions {path} --out FILE.csv would calibrate p_wrong by"
-            typer.echo(f"hint: {sentence}", err=True)

@@ -31,7 +31,7 @@ def noise(
         str | None, typer.Option("--map", help='Of asymmetric noise, by class names: "cat>dog,dog>cat" or "cat<>dog".')
     ] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the realised transition matrix as FILE.svg.")] = False,
-    seed: Annotated[int, typer.Option(help="Of every noise that names none.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of noise that names none; a second one has the next.")] = 0,
     label: options.Label = None,
     path: options.ImagePath = None,
     text: options.Text = None,

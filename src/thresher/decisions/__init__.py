@@ -2,6 +2,19 @@
 
 from thresher.decisions.decision import ACTIONS, VERSION, Decision, decide, parse
 from thresher.decisions.folding import State, fold
-from thresher.decisions.log import NAME, Log, merge, read
+from thresher.decisions.log import NAME, Log, merge, read, waiting
 
-__all__ = ["ACTIONS", "NAME", "VERSION", "Decision", "Log", "State", "decide", "fold", "merge", "parse", "read"]
+__all__ = [
+    "ACTIONS",
+    "NAME",
+    "VERSION",
+    "Decision",
+    "Log",
+    "State",
+    "decide",
+    "fold",
+    "merge",
+    "parse",
+    "read",
+    "waiting",
+]

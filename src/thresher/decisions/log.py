@@ -64,6 +64,19 @@ def merge(paths: Sequence[str | Path]) -> State:
     return fold(heapq.merge(*map(read, paths), key=lambda one: one.time))
 
 
+def waiting(run: Path) -> Path | None:
+    """The file of decisions in a run folder; None where there is none, it is damaged, or no decision stands in it.
+
+    Example:
+        >>> waiting(Path("absent")) is None
+        True
+    """
+    path = run / NAME
+    with contextlib.suppress(ThresherError):
+        return path if path.is_file() and merge([path]).decided() else None
+    return None
+
+
 class Log:
     """A file of decisions that is open for more, by one process at a time; closed by ``with`` or `close`.
 

@@ -285,14 +285,14 @@ def _kinds(optimizer: Any) -> set[str]:
 
 def _running_means(known: Mapping[str, Any]) -> list[Tensor]:
     """The states of a weight that go on moving it; one that nobody knows might."""
-    kept = {name: value for name, value in known.items() if isinstance(value, Tensor) and value.dim() > 0}
-    strange = sorted(kept.keys() - _STILL - set(_MOMENTS))
+    kept = {name for name, value in known.items() if isinstance(value, Tensor) and value.dim() > 0}  # no counts
+    strange = sorted(kept - _STILL - set(_MOMENTS))
     if strange:
         raise UsageError(
             f"cdr.mode=paper stops the running means that it knows, {' and '.join(_MOMENTS)}, and this optimiser keeps "
             f"{strange[0]}, which might move weights: use SGD or Adam"
         )
-    return [value for name, value in kept.items() if name in _MOMENTS]
+    return [known[name] for name in _MOMENTS if known.get(name) is not None]
 
 
 def rank(mode: str, size: int, tau: float) -> int:

@@ -13,7 +13,8 @@ penalty, ``cdr,l2`` also makes the weights decay that CDR masks. The optimiser's
 unless set) comes on top: set it to 0 to have this penalty alone.
 
 Deviations: the paper's decay takes in every parameter; here biases and normalisations are left alone by default, as is
-usual now, and `scope=all` takes them in. The default strength is ours.
+usual now, and `scope=all` takes them in. An optimiser of a foreign loop knows shapes only: a normalisation's scale of
+two dimensions or more is a weight there. The default strength is ours.
 """
 
 import math

@@ -74,7 +74,7 @@ def apply(
         specs: texts ``NAME:RATE[:SEED]``, one or more.
         labels: correct labels (but for `clean`), whole numbers ``[N]`` in 0..K-1; left as they are.
         classes: the K class names.
-        seed: of every kind of noise that names none.
+        seed: of class imbalance and of the first noise that name none; a second noise that names none has the next.
         confusions: the map of asymmetric noise, from class to class; may be empty if there is no asymmetric noise.
         superclasses: the superclass of each class, whole numbers ``[K]``, or None; with them, asymmetric noise leads
             each class to the next one of its superclass, and `swap` needs them.

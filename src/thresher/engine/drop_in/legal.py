@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from thresher.engine.method import Method, filled_slots, name_of
 from thresher.errors import UsageError
 
-LOSS_SLOTS = frozenset({"target", "loss", "weight", "penalty", "observe", "suspicion", "suggestion"})
+LOSS_SLOTS = frozenset({"inputs", "target", "loss", "weight", "penalty", "observe", "suspicion", "suggestion"})
 OPTIMIZER_SLOTS = frozenset({"gradient", "suspicion", "suggestion"})
 _WHY = {
     "prepare": "changes labels before the first epoch",
@@ -31,7 +31,6 @@ def check_drop_in(methods: Sequence[Method], allowed: frozenset[str], what: str)
             raise UsageError(f"{name} cannot be {what}: it learns from trusted samples, which only a run can show it")
         if getattr(method, "networks", 1) > 1 or getattr(method, "extra_classes", 0):
             raise UsageError(f"{name} cannot be {what}: it needs its own networks; use th.fit")
-        shown = {"inputs"} if getattr(method, "mixes", False) and "target" in allowed else set()  # by `MethodLoss.mix`
         for slot in filled_slots(method):
-            if slot not in allowed | shown and slot not in getattr(method, "by_hand", ()):
+            if slot not in allowed and slot not in getattr(method, "by_hand", ()):
                 raise UsageError(f"{name} cannot be {what}: it {_WHY.get(slot, 'works on the loss: use th.as_loss')}")

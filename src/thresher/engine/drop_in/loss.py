@@ -89,9 +89,9 @@ class MethodLoss(nn.Module):
         if not self.method.fills("inputs"):
             raise UsageError(f"{self.method.name} mixes nothing: hand inputs and labels on as they are")
         target = self._target(labels, len(inputs)).to(inputs.device)
-        self._mixed = True
         if not self.training:
             return inputs, target
+        self._mixed = True
         batch = Batch(torch.arange(len(inputs), device=inputs.device), target.argmax(1), {})
         step = self.method.inputs(Step(cast(Run, self.run), batch, target, inputs=(inputs,)))
         return step.inputs[0], step.target
@@ -127,8 +127,8 @@ class MethodLoss(nn.Module):
                     f"{self.method.name} changes what goes into the network: before it, call inputs, labels = "
                     "loss.mix(inputs, labels)"
                 )
-            self._mixed = False
             index = self._checked_index(index, len(logits)).to(logits.device)
+            self._mixed = False
             hard = labels.argmax(1) if labels.ndim == 2 else labels
             step = Step(
                 cast(Run, self.run),
@@ -165,7 +165,10 @@ class MethodLoss(nn.Module):
                 f"targets {list(shape)}"
             )
         target = labels.float()
-        if labels.device.type == "cpu" and ((target < 0).any() or ((target.sum(1) - 1).abs() > _CLOSE).any()):
+        whole = (
+            (target >= 0).all() and ((target.sum(1) - 1).abs() <= _CLOSE).all() if target.device.type == "cpu" else True
+        )
+        if not whole:
             raise ThresherError("a row of soft targets is no distribution: its numbers must be from 0, and add up to 1")
         return target
 
